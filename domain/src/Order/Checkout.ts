@@ -1,11 +1,11 @@
-import { type DateTime, Result, Schema } from "effect"
+import { Result, Schema } from "effect"
 import { add, equals, Money, sum, times, zero } from "../Money.ts"
 import { LocalizedText } from "../Product/Product.ts"
 import { ProductId, VariantId } from "../Product/Ids.ts"
 import { EnterpriseId, type MemberId } from "../User/Ids.ts"
 import * as Commission from "./Commission.ts"
 import { type OrderId, OrderLineId, SellerOrderId } from "./Ids.ts"
-import { Order, OrderLine, OrderStatus, SellerOrder, SellerOrderStatus } from "./Order.ts"
+import { type Order, OrderLine, OrderStatus, SellerOrder, SellerOrderStatus } from "./Order.ts"
 
 /** What product says of a variant now: what it costs, whose it is, and whether it can be ordered at all. */
 export class VariantQuote extends Schema.Class<VariantQuote>("VariantQuote")({
@@ -45,14 +45,15 @@ export interface Draft {
   readonly lines: ReadonlyArray<Wanted>
   readonly quotes: ReadonlyArray<VariantQuote>
   readonly expectedTotal: Money
-  readonly now: DateTime.Utc
-  readonly paymentDeadline: DateTime.Utc
   /** Unused ids, at least two per line: rules make none. */
   readonly ids: ReadonlyArray<string>
 }
 
+/** An order before it is stored: the database's clock gives it its times. */
+export type OrderDraft = Omit<typeof Order.Type, "createdAt" | "paymentDeadline">
+
 /** An order of frozen lines, one seller order per enterprise, or why there is none. */
-export const draft = (request: Draft): Result.Result<Order, VariantsNotSellable | TotalChanged> => {
+export const draft = (request: Draft): Result.Result<OrderDraft, VariantsNotSellable | TotalChanged> => {
   const quotes = new Map(request.quotes.map((quote) => [quote.variantId, quote]))
   const wanted = merge(request.lines).map(({ quantity, variantId }) => ({ quantity, variantId, quote: quotes.get(variantId) }))
   const currency = request.expectedTotal.currency
@@ -99,18 +100,14 @@ export const draft = (request: Draft): Result.Result<Order, VariantsNotSellable 
   }
   const total = sum(currency, sellerOrders.map((part) => part.total))
   return equals(total, request.expectedTotal)
-    ? Result.succeed(
-      new Order({
-        id: request.orderId,
-        memberId: request.memberId,
-        status: OrderStatus.initial,
-        total,
-        lines,
-        sellerOrders,
-        paymentDeadline: request.paymentDeadline,
-        rejection: null,
-        createdAt: request.now
-      })
-    )
+    ? Result.succeed({
+      id: request.orderId,
+      memberId: request.memberId,
+      status: OrderStatus.initial,
+      total,
+      lines,
+      sellerOrders,
+      rejection: null
+    })
     : Result.fail(new TotalChanged({ expected: request.expectedTotal, actual: total }))
 }

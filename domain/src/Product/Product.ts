@@ -74,14 +74,16 @@ export interface StockReport {
 }
 
 /** Takes a stock report over, unless a newer one has been taken already. Tells nobody: it repeats what was told. */
-export const showStock = (report: StockReport) => (product: Product): Change<Product, ProductEvent> => ({
-  state: new Product({
-    ...product,
-    variants: product.variants.map((variant) =>
-      variant.id === report.variantId && variant.stockSequence < report.sequence
-        ? new Variant({ ...variant, available: report.available, sold: report.sold, stockSequence: report.sequence })
-        : variant
-    )
-  }),
-  events: []
-})
+export const showStock = (report: StockReport) => (product: Product): Change<Product, ProductEvent> => {
+  const outdated = (variant: Variant) => variant.id === report.variantId && variant.stockSequence < report.sequence
+  const { available, sequence: stockSequence, sold } = report
+  return {
+    state: product.variants.some(outdated)
+      ? new Product({
+        ...product,
+        variants: product.variants.map((variant) => outdated(variant) ? new Variant({ ...variant, available, sold, stockSequence }) : variant)
+      })
+      : product,
+    events: []
+  }
+}

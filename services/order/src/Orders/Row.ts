@@ -1,0 +1,34 @@
+import { Schema } from "effect"
+import type { Statement } from "effect/sql"
+import type { SqlClient } from "effect/sql"
+import { Order } from "@marketplace/domain/Order/Order"
+
+/** An order as one JSON value in the shape of the domain class, so that one statement reads all its parts. */
+export const Row = Schema.Struct({ order: Order, sequence: Schema.Int })
+
+/** The columns of `Row`, from `orders o`. */
+export const columns = (sql: SqlClient.SqlClient): Statement.Fragment =>
+  sql.literal(`
+    o.sequence,
+    jsonb_build_object(
+      'id', o.id, 'memberId', o.member_id, 'status', o.status, 'rejection', o.rejection,
+      'total', jsonb_build_object('amount', o.total, 'currency', o.currency),
+      'createdAt', floor(extract(epoch from o.created_at) * 1000),
+      'paymentDeadline', floor(extract(epoch from o.payment_deadline) * 1000),
+      'sellerOrders', (
+        select jsonb_agg(jsonb_build_object(
+          'id', s.id, 'enterpriseId', s.enterprise_id, 'status', s.status,
+          'shippingFee', jsonb_build_object('amount', s.shipping_fee, 'currency', o.currency),
+          'total', jsonb_build_object('amount', s.total, 'currency', o.currency),
+          'commission', jsonb_build_object('amount', s.commission, 'currency', o.currency),
+          'commissionVat', jsonb_build_object('amount', s.commission_vat, 'currency', o.currency),
+          'sellerShare', jsonb_build_object('amount', s.seller_share, 'currency', o.currency)
+        ) order by s.position) from seller_order s where s.order_id = o.id),
+      'lines', (
+        select jsonb_agg(jsonb_build_object(
+          'id', l.id, 'sellerOrderId', l.seller_order_id, 'productId', l.product_id, 'variantId', l.variant_id, 'name', l.name,
+          'unitPrice', jsonb_build_object('amount', l.unit_price, 'currency', o.currency),
+          'quantity', l.quantity,
+          'total', jsonb_build_object('amount', l.total, 'currency', o.currency)
+        ) order by l.position) from order_line l where l.order_id = o.id)
+    ) as "order"`)

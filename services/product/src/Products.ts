@@ -1,0 +1,52 @@
+import { Context, Effect, Layer, Result } from "effect"
+import { standard } from "@marketplace/domain/Order/Commission"
+import { VariantQuote } from "@marketplace/domain/Order/Checkout"
+import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
+import { create, type Product, ProductNotFound, showStock, type StockReport } from "@marketplace/domain/Product/Product"
+import { ProductRepository } from "./Products/Repository.ts"
+
+/** The catalogue: what is on sale, and what it costs. */
+export class Products extends Context.Service<Products, {
+  readonly add: (product: Product) => Effect.Effect<void>
+  /** A product that is not on sale does not exist for buyers. */
+  readonly get: (id: ProductId) => Effect.Effect<Product, ProductNotFound>
+  /** Newest first, those before `before`. */
+  readonly list: (page: { readonly before: ProductId | undefined; readonly limit: number }) => Effect.Effect<ReadonlyArray<Product>>
+  /** What the variants cost now, those that exist. SOLD_OUT ones are not sellable: an early no, never a promise. */
+  readonly quote: (variants: ReadonlyArray<VariantId>) => Effect.Effect<ReadonlyArray<VariantQuote>>
+  /** Takes over what the stock row of a variant said. */
+  readonly showStock: (productId: ProductId, report: StockReport) => Effect.Effect<void, ProductNotFound>
+}>()("@marketplace/product/Products") {
+  static readonly layer = Layer.effect(Products, Effect.gen(function*() {
+    const repository = yield* ProductRepository
+
+    return Products.of({
+      add: Effect.fn("Products.add")((product) => repository.insert(create(product))),
+      get: Effect.fn("Products.get")((id) =>
+        repository.get(id).pipe(
+          Effect.filterOrFail((product) => product.status === "ACTIVE", () => new ProductNotFound({ productId: id }))
+        )
+      ),
+      list: Effect.fn("Products.list")(repository.listActive),
+      quote: Effect.fn("Products.quote")(function*(variants) {
+        const products = yield* repository.byVariants(variants)
+        const asked = new Set(variants)
+        return products.flatMap((product) => product.variants.filter(({ id }) => asked.has(id)).map((variant) => quote(product, variant)))
+      }),
+      showStock: Effect.fn("Products.showStock")((productId, report) =>
+        Effect.asVoid(repository.update(productId, (product) => Result.succeed(showStock(report)(product))))
+      )
+    })
+  }))
+}
+
+const quote = (product: Product, variant: Product["variants"][number]) =>
+  new VariantQuote({
+    variantId: variant.id,
+    productId: product.id,
+    enterpriseId: product.enterpriseId,
+    name: product.name,
+    unitPrice: variant.price,
+    sellable: product.status === "ACTIVE" && variant.available > 0,
+    commission: standard
+  })

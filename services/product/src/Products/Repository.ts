@@ -1,0 +1,21 @@
+import { Context, type Effect, type Result } from "effect"
+import type { Change } from "@marketplace/domain/Change"
+import type { ProductEvent } from "@marketplace/domain/Product/Events"
+import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
+import type { Product, ProductNotFound } from "@marketplace/domain/Product/Product"
+
+/** Decides what a product becomes; pure, since it runs again after a conflict. */
+export type Rule<E> = (current: Product) => Result.Result<Change<Product, ProductEvent>, E>
+
+/** Where the catalogue is kept. State and events are one write, in every store. */
+export class ProductRepository extends Context.Service<ProductRepository, {
+  /** A product that is there already stays as it is: inserting again does nothing and tells nothing. */
+  readonly insert: (change: Change<Product, ProductEvent>) => Effect.Effect<void>
+  readonly get: (id: ProductId) => Effect.Effect<Product, ProductNotFound>
+  /** Products that are ACTIVE, newest first, those before `before`. */
+  readonly listActive: (page: { readonly before: ProductId | undefined; readonly limit: number }) => Effect.Effect<ReadonlyArray<Product>>
+  /** The products to which the variants belong, each once, in no order; unknown variants have none. */
+  readonly byVariants: (variants: ReadonlyArray<VariantId>) => Effect.Effect<ReadonlyArray<Product>>
+  /** Reads, lets the rule decide, stores what it decided. A rule that changes nothing writes nothing. */
+  readonly update: <E>(id: ProductId, rule: Rule<E>) => Effect.Effect<Product, E | ProductNotFound>
+}>()("@marketplace/product/ProductRepository") {}

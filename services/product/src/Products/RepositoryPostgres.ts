@@ -1,0 +1,101 @@
+import { Effect, Layer, Schedule, Schema } from "effect"
+import { SqlClient, SqlError, SqlSchema } from "effect/sql"
+import type { Change } from "@marketplace/domain/Change"
+import type { ProductEvent } from "@marketplace/domain/Product/Events"
+import { ProductId, type VariantId } from "@marketplace/domain/Product/Ids"
+import { Product, ProductNotFound, Variant } from "@marketplace/domain/Product/Product"
+import { Outbox } from "@marketplace/events/Outbox"
+import { ProductRepository, type Rule } from "./Repository.ts"
+
+/** The catalogue in product's own schema, events in its outbox. */
+export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const outbox = yield* Outbox
+  const columns = sql.literal("id, enterprise_id, seller, name, description, status, variants, sequence")
+
+  const insert = Effect.fn("ProductRepository.insert")(function*({ events, state }: Change<Product, ProductEvent>) {
+    const inserted = yield* sql`insert into product ${
+      sql.insert({ ...(yield* encode(state)), variantIds: variantIds(state), sequence: events.length })
+    } on conflict (id) do nothing returning id`
+    if (inserted.length > 0) yield* outbox.append({ after: 0, events })
+  }, sql.withTransaction, Effect.orDie)
+
+  const read = (lock: "" | "for update") =>
+    SqlSchema.findOne({
+      Request: ProductId,
+      Result: Row,
+      execute: (id) => sql`select ${columns} from product where id = ${id} ${sql.literal(lock)}`
+    })
+  const unlocked = read("")
+  const locked = read("for update")
+  const active = SqlSchema.findAll({
+    Request: Schema.Struct({ before: Schema.NullOr(Schema.String), limit: Schema.Int }),
+    Result: Row,
+    execute: ({ before, limit }) =>
+      sql`select ${columns} from product where status = 'ACTIVE' ${before === null ? sql`` : sql`and id < ${before}`}
+        order by id desc limit ${limit}`
+  })
+  const ofVariants = SqlSchema.findAll({
+    Request: Schema.Array(Schema.String),
+    Result: Row,
+    execute: (ids) => sql`select ${columns} from product where variant_ids && ${uuidArray(ids)}::uuid[]`
+  })
+
+  const get = Effect.fn("ProductRepository.get")((id: ProductId) =>
+    unlocked(id).pipe(
+      Effect.map(product),
+      Effect.catchTag("NoSuchElementError", () => new ProductNotFound({ productId: id })),
+      Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
+    )
+  )
+
+  const update = Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
+    Effect.gen(function*() {
+      const row = yield* locked(id)
+      const current = product(row)
+      const { events, state } = yield* Effect.fromResult(rule(current))
+      if (state === current) return state
+      yield* sql`update product set ${
+        sql.update({ ...(yield* encode(state)), sequence: row.sequence + events.length }, ["id"])
+      }, version = version + 1 where id = ${id}`
+      yield* outbox.append({ after: row.sequence, events })
+      return state
+    }).pipe(
+      sql.withTransaction,
+      Effect.retry({ while: (error) => SqlError.isSqlError(error) && error.isRetryable, schedule: conflicts }),
+      Effect.catchIf(isAbsence, () => new ProductNotFound({ productId: id })),
+      Effect.catchIf(isDefect, Effect.die)
+    )
+  )
+
+  return ProductRepository.of({
+    insert,
+    get,
+    listActive: Effect.fn("ProductRepository.listActive")(({ before, limit }) =>
+      active({ before: before ?? null, limit }).pipe(Effect.map((rows) => rows.map(product)), Effect.orDie)
+    ),
+    byVariants: Effect.fn("ProductRepository.byVariants")((variants: ReadonlyArray<VariantId>) =>
+      ofVariants(variants).pipe(Effect.map((rows) => rows.map(product)), Effect.orDie)
+    ),
+    update
+  })
+}))
+
+const conflicts = Schedule.exponential("5 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
+
+const Row = Schema.Struct({ ...Product.fields, sequence: Schema.Int })
+const product = ({ sequence: _, ...fields }: typeof Row.Type): Product => new Product(fields)
+
+const Columns = Schema.Struct({
+  ...Product.fields,
+  name: Schema.fromJsonString(Product.fields.name),
+  description: Schema.fromJsonString(Product.fields.description),
+  variants: Schema.fromJsonString(Schema.Array(Variant))
+})
+const encode = Schema.encodeEffect(Columns)
+
+const uuidArray = (ids: ReadonlyArray<string>): string => `{${ids.join(",")}}`
+const variantIds = ({ variants }: Product): string => uuidArray(variants.map(({ id }) => id))
+
+const isAbsence = (error: unknown) => error instanceof Error && "_tag" in error && error._tag === "NoSuchElementError"
+const isDefect = (error: unknown): error is SqlError.SqlError | Schema.SchemaError => SqlError.isSqlError(error) || Schema.isSchemaError(error)

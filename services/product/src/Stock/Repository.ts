@@ -1,0 +1,138 @@
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
+import { OrderId } from "@marketplace/domain/Order/Ids"
+import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
+import { commit, hold, OutOfStock, release, Reservation, Stock, type StockChange } from "@marketplace/domain/Product/Stock"
+import { Outbox } from "@marketplace/events/Outbox"
+
+/** Units that an order wants of one variant; each variant once. */
+export interface Wanted {
+  readonly variantId: VariantId
+  readonly quantity: number
+}
+
+/** The order was given up before; nothing is held for it any more. */
+export class ReservationReleased extends Schema.TaggedError<ReservationReleased>()("ReservationReleased", { orderId: OrderId }) {}
+
+/**
+ * Stock and what orders reserve of it, in PostgreSQL on every profile. Variants are locked in the order of their ids, so
+ * that two orders never wait for each other.
+ */
+export class StockRepository extends Context.Service<StockRepository, {
+  /** A variant that is there already stays as it is. */
+  readonly insert: (stock: { readonly variantId: VariantId; readonly productId: ProductId; readonly onHand: number }) => Effect.Effect<void>
+  /** All or nothing. The same order again changes nothing. */
+  readonly hold: (order: OrderId, wanted: ReadonlyArray<Wanted>, review: Duration.Duration) =>
+    Effect.Effect<void, OutOfStock | ReservationReleased>
+  /** The order is paid. In the caller's transaction. */
+  readonly commit: (order: OrderId) => Effect.Effect<void, SqlError.SqlError>
+  /** The order came to nothing. In the caller's transaction. */
+  readonly release: (order: OrderId) => Effect.Effect<void, SqlError.SqlError>
+  /** Orders that hold units for longer than their review time. Each is given out once per `lease`. */
+  readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<OrderId>>
+}>()("@marketplace/product/StockRepository") {
+  static readonly layer = Layer.effect(StockRepository, Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const outbox = yield* Outbox
+    const inSeconds = (duration: Duration.Duration) => sql`now() + ${Duration.toSeconds(duration)}::float8 * interval '1 second'`
+
+    const lock = SqlSchema.findAll({
+      Request: Schema.Array(Schema.String),
+      Result: Stock,
+      execute: (ids) =>
+        sql`select variant_id, product_id, on_hand, held, committed, consumed, sequence from stock
+          where ${sql.in("variant_id", ids)} order by variant_id for update`
+    })
+    const reserved = SqlSchema.findAll({
+      Request: OrderId,
+      Result: Schema.Struct({ stock: Stock, reservation: Reservation }),
+      execute: (id) =>
+        sql`select
+            jsonb_build_object('variantId', s.variant_id, 'productId', s.product_id, 'onHand', s.on_hand, 'held', s.held,
+              'committed', s.committed, 'consumed', s.consumed, 'sequence', s.sequence) as stock,
+            jsonb_build_object('variantId', r.variant_id, 'held', r.held, 'committed', r.committed, 'consumed', r.consumed,
+              'released', r.released, 'restocked', r.restocked) as reservation
+          from reservation r join stock s using (variant_id) where r.order_id = ${id} order by variant_id for update`
+    })
+
+    const store = Effect.fnUntraced(function*(order: OrderId, kind: "HOLD" | "COMMIT" | "RELEASE", changes: ReadonlyArray<StockChange>) {
+      if (changes.length === 0) return
+      const rows = JSON.stringify(changes.map(({ reservation, stock }) => ({
+        variant_id: stock.variantId,
+        stock_held: stock.held,
+        stock_committed: stock.committed,
+        sequence: stock.sequence,
+        held: reservation.held,
+        committed: reservation.committed,
+        released: reservation.released,
+        quantity: kind === "HOLD" ? reservation.held : kind === "COMMIT" ? reservation.committed : reservation.released
+      })))
+      yield* sql`with change as (
+          select * from jsonb_to_recordset(${rows}::jsonb) as c (variant_id uuid, stock_held int, stock_committed int, sequence int,
+            held int, committed int, released int, quantity int)),
+        kept as (
+          insert into reservation (order_id, variant_id, held, committed, released)
+          select ${order}::uuid, variant_id, held, committed, released from change
+          on conflict (order_id, variant_id) do update
+            set held = excluded.held, committed = excluded.committed, released = excluded.released),
+        moved as (
+          insert into stock_movement (variant_id, order_id, kind, quantity) select variant_id, ${order}::uuid, ${kind}, quantity from change)
+        update stock s set held = c.stock_held, committed = c.stock_committed, sequence = c.sequence
+        from change c where s.variant_id = c.variant_id`
+      for (const { event, stock } of changes) yield* outbox.append({ after: stock.sequence - 1, events: [event] })
+    })
+
+    const holdAll = Effect.fn("StockRepository.hold")(function*(order: OrderId, wanted: ReadonlyArray<Wanted>, review: Duration.Duration) {
+      const [standing] = yield* sql<{ status: string; made: boolean }>`
+        with made as (
+          insert into reservation_order (order_id, status, due_at) values (${order}, 'HELD', ${inSeconds(review)})
+          on conflict do nothing returning status)
+        select status, true as made from made
+        union all select status, false from reservation_order where order_id = ${order} limit 1`
+      if (standing?.made !== true) {
+        return standing?.status === "RELEASED" ? yield* new ReservationReleased({ orderId: order }) : undefined
+      }
+      const stocks = new Map((yield* lock(wanted.map(({ variantId }) => variantId))).map((stock) => [stock.variantId, stock]))
+      const changes: Array<StockChange> = []
+      for (const { quantity, variantId } of wanted) {
+        const stock = stocks.get(variantId)
+        if (stock === undefined) return yield* new OutOfStock({ variantId, requested: quantity, available: 0 })
+        const held = yield* Effect.fromResult(hold(stock, quantity))
+        changes.push(held)
+      }
+      yield* store(order, "HOLD", changes)
+    })
+
+    const settle = (order: OrderId, kind: "COMMIT" | "RELEASE", rule: (stock: Stock, reservation: Reservation) => StockChange | undefined) =>
+      Effect.gen(function*() {
+        yield* sql`insert into reservation_order (order_id, status) values (${order}, ${standingAfter[kind]})
+          on conflict (order_id) do update set status = ${standingAfter[kind]}, due_at = null where reservation_order.status = 'HELD'`
+        const found = yield* Effect.catchTag(reserved(order), "SchemaError", Effect.die)
+        yield* store(order, kind, found.flatMap(({ reservation, stock }) => rule(stock, reservation) ?? []))
+      })
+
+    return StockRepository.of({
+      insert: Effect.fn("StockRepository.insert")(({ onHand, productId, variantId }) =>
+        sql`with made as (
+            insert into stock (variant_id, product_id, on_hand) values (${variantId}, ${productId}, ${onHand}) on conflict do nothing
+            returning variant_id, on_hand)
+          insert into stock_movement (variant_id, kind, quantity) select variant_id, 'SEED', on_hand from made where on_hand > 0`
+          .pipe(Effect.asVoid, Effect.orDie)
+      ),
+      hold: (order, wanted, review) =>
+        holdAll(order, wanted, review).pipe(
+          sql.withTransaction,
+          Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
+        ),
+      commit: Effect.fn("StockRepository.commit")((order: OrderId) => settle(order, "COMMIT", commit)),
+      release: Effect.fn("StockRepository.release")((order: OrderId) => settle(order, "RELEASE", release)),
+      claimDue: Effect.fn("StockRepository.claimDue")((limit: number, lease: Duration.Duration) =>
+        sql<{ orderId: OrderId }>`update reservation_order set due_at = ${inSeconds(lease)}
+          where order_id in (select order_id from reservation_order where due_at <= now() limit ${limit} for update skip locked)
+          returning order_id`.pipe(Effect.map((rows) => rows.map(({ orderId }) => orderId)), Effect.orDie)
+      )
+    })
+  }))
+}
+
+const standingAfter = { COMMIT: "COMMITTED", RELEASE: "RELEASED" } as const
