@@ -178,6 +178,13 @@ export const settle = (order: OrderPayments, payment: Payment, finding: Finding,
   }
 }
 
+/** The platform could not find out by itself; a person decides. */
+export const escalate = (order: OrderPayments, payment: Payment): PaymentChange =>
+  Result.match(PaymentStatus.next(payment.status, "escalate"), {
+    onFailure: () => change(order, {}),
+    onSuccess: (status) => change(order, { payments: [new Payment({ ...payment, status })] })
+  })
+
 /** Answer to the order that wants to end unpaid. Only after SEALED it may. */
 export const SealResult = Schema.Literals(["SEALED", "IN_PROGRESS", "PAID"])
 export type SealResult = typeof SealResult.Type

@@ -9,8 +9,19 @@ export const Consumers = Consumer.layer("product", Effect.gen(function*() {
   const products = yield* Products
   const reservations = yield* Reservations
   return {
-    OrderStatusChanged: ({ orderId, scope, to }: OrderStatusChanged) =>
-      scope === "order" ? stockOf(to)(reservations, orderId) : Effect.void,
+    OrderStatusChanged: ({ orderId, scope, to }: OrderStatusChanged) => {
+      if (scope !== "order") return Effect.void
+      switch (to) {
+        case "PLACED":
+          return reservations.commit(orderId)
+        case "EXPIRED":
+        case "CANCELLED":
+        case "REJECTED":
+          return reservations.release(orderId)
+        default:
+          return Effect.void
+      }
+    },
     ProductStockChanged: ({ available, productId, sold, variantId }, { sequence }) =>
       products.showStock(productId, { variantId, sequence, available, sold })
   }

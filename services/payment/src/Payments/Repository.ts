@@ -19,6 +19,15 @@ export interface Attempts {
   readonly payments: ReadonlyArray<Payment>
 }
 
+/** An attempt about which something is to be found out. */
+export interface Due {
+  readonly payment: Payment
+  /** How often it was looked at since it came into its state, this time included. */
+  readonly looks: number
+  /** Seconds since it came into its state. */
+  readonly age: number
+}
+
 /** Decides what becomes of an order's payments; pure. */
 export type Rule<A, E> = (attempts: Attempts) => Result.Result<{ readonly change: PaymentChange; readonly answer: A }, E>
 
@@ -29,16 +38,18 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
   readonly find: (id: PaymentId) => Effect.Effect<Payment, PaymentNotFound>
   readonly ofOrder: (order: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Payment>>
   /** Attempts about which something is to be found out at the provider. Each is given out once per `lease`. */
-  readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<{ readonly payment: Payment; readonly looks: number }>>
+  readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<Due>>
   /** A look found nothing new: the next one is in so many seconds, or never. */
   readonly postpone: (payment: Payment, seconds: number | null) => Effect.Effect<void>
-  /** Has the resolver look at an attempt now. */
-  readonly hasten: (id: PaymentId) => Effect.Effect<void>
+  /** Has the resolver look at an attempt now that was given up. */
+  readonly hasten: (payment: Payment) => Effect.Effect<void>
+  /** The provider answers again: has the resolver look at every UNKNOWN attempt now. */
+  readonly hastenUnknown: Effect.Effect<void>
   readonly refundsOf: (order: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Refund>>
   /** In a transaction of its own; under the order's lock. */
   readonly updateRefund: <E>(refund: Refund, rule: (current: Refund) => Result.Result<RefundChange, E>) => Effect.Effect<Refund, E>
   readonly claimDueRefunds: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<{ readonly refund: Refund; readonly looks: number }>>
-  readonly postponeRefund: (refund: Refund, seconds: number) => Effect.Effect<void>
+  readonly postponeRefund: (id: RefundId, seconds: number) => Effect.Effect<void>
 }>()("@marketplace/payment/PaymentRepository") {
   static readonly layer = Layer.effect(PaymentRepository, Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
@@ -67,7 +78,7 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
     const book = (transfers: ReadonlyArray<Transfer & { readonly paymentId: PaymentId; readonly refundId: RefundId | null }>) =>
       Effect.forEach(transfers, ({ entries, kind, paymentId, refundId }) =>
         Effect.gen(function*() {
-          const id = yield* random.uuidV7
+          const id = yield* random.uuidV7()
           yield* sql`with transfer as (
               insert into ledger_transfer ${sql.insert({ id, kind, paymentId, refundId })} returning id)
             insert into ledger_entry (transfer_id, account, amount, currency)
@@ -133,11 +144,11 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
     const Claim = Schema.Struct({ limit: Schema.Int, lease: Schema.Number })
     const claimPayments = SqlSchema.findAll({
       Request: Claim,
-      Result: Schema.Struct({ ...PaymentRow.fields, looks: Schema.Int }),
+      Result: Schema.Struct({ ...PaymentRow.fields, looks: Schema.Int, age: Schema.Number }),
       execute: ({ lease, limit }) =>
         sql`update payment p set due_at = now() + ${lease}::float8 * interval '1 second', looks = p.looks + 1
           where p.id in (select id from payment where due_at <= now() order by due_at limit ${limit} for update skip locked)
-          returning ${sql.literal(paymentJson)} as payment, looks`
+          returning ${sql.literal(paymentJson)} as payment, looks, extract(epoch from now() - changed_at)::float8 as age`
     })
     const claimRefunds = SqlSchema.findAll({
       Request: Claim,
@@ -163,14 +174,15 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
       claimDue: Effect.fn("PaymentRepository.claimDue")((limit, lease) =>
         claimPayments({ limit, lease: Duration.toSeconds(lease) }).pipe(Effect.orDie)
       ),
-      hasten: Effect.fn("PaymentRepository.hasten")((id) =>
-        sql`update payment set due_at = now() where id = ${id}`.pipe(Effect.asVoid, Effect.orDie)
+      hasten: Effect.fn("PaymentRepository.hasten")(({ id, status }) =>
+        sql`update payment set due_at = now() where id = ${id} and status = ${status} and due_at is not null`.pipe(Effect.asVoid, Effect.orDie)
       ),
+      hastenUnknown: sql`update payment set due_at = now() where status = 'UNKNOWN' and due_at > now()`.pipe(Effect.asVoid, Effect.orDie),
       postpone: Effect.fn("PaymentRepository.postpone")(({ id, status }, seconds) =>
         sql`update payment set due_at = ${soon(seconds)} where id = ${id} and status = ${status}`.pipe(Effect.asVoid, Effect.orDie)
       ),
-      postponeRefund: Effect.fn("PaymentRepository.postponeRefund")(({ id, status }, seconds) =>
-        sql`update refund set due_at = ${soon(seconds)} where id = ${id} and status = ${status}`.pipe(Effect.asVoid, Effect.orDie)
+      postponeRefund: Effect.fn("PaymentRepository.postponeRefund")((id, seconds) =>
+        sql`update refund set due_at = ${soon(seconds)} where id = ${id} and due_at is not null`.pipe(Effect.asVoid, Effect.orDie)
       ),
       refundsOf: Effect.fn("PaymentRepository.refundsOf")((order, member) =>
         refunds({ order, member }).pipe(Effect.map((rows) => rows.map((row) => row.refund)), Effect.orDie)

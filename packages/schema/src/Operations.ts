@@ -1,0 +1,50 @@
+import { HttpApi, type HttpApiGroup } from "effect/http-api"
+import { MemberOnly } from "./Access.ts"
+import { OrderApi } from "./Order/HttpApi.ts"
+import { PaymentApi } from "./Payment/HttpApi.ts"
+import { ProductApi } from "./Product/HttpApi.ts"
+import type { EventContext } from "./Topology.ts"
+import { UserApi } from "./User/HttpApi.ts"
+
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
+
+/** One operation of the public API. */
+export interface Operation {
+  /** `<group>.<endpoint>`, as in OpenAPI. */
+  readonly id: string
+  /** The service that answers it. */
+  readonly service: EventContext
+  readonly method: typeof methods[number]
+  /** With parameters, as `/v1/orders/:id`. */
+  readonly path: `/${string}`
+  /** Who may call it. */
+  readonly access: "public" | "member"
+}
+
+const operationsOf = <Id extends string, Groups extends HttpApiGroup.Constraint>(service: EventContext, api: HttpApi.HttpApi<Id, Groups>) => {
+  const operations: Array<Operation> = []
+  HttpApi.reflect(api, {
+    onGroup: () => {},
+    onEndpoint: ({ endpoint, group, middleware }) => {
+      const id = `${group.identifier}.${endpoint.identifier}`
+      const method = methods.find((known) => known === endpoint.method)
+      if (method === undefined) throw new Error(`${id}: the gateway does not route ${endpoint.method}`)
+      operations.push({
+        id,
+        service,
+        method,
+        path: endpoint.path,
+        access: [...middleware].some(({ key }) => key === MemberOnly.key) ? "member" : "public"
+      })
+    }
+  })
+  return operations
+}
+
+/** Every operation of every contract. What is not in it does not exist outside. */
+export const operations: ReadonlyArray<Operation> = [
+  ...operationsOf("user", UserApi),
+  ...operationsOf("product", ProductApi),
+  ...operationsOf("order", OrderApi),
+  ...operationsOf("payment", PaymentApi)
+]

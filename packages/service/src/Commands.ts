@@ -1,0 +1,35 @@
+import { Context, Effect, Fiber, FiberSet, Layer } from "effect"
+
+/**
+ * Keeps a command from being cut off by its caller. A client that disconnects interrupts its handler, also between an
+ * outside call and the commit that should remember it; what is started here goes on, and the handler only waits for it.
+ */
+export class Commands extends Context.Service<Commands, {
+  /**
+   * Runs the command in a fiber of the service, with the caller's services and span, and gives its result to the caller if
+   * that one is still there. A command that fails after its caller has gone is logged. When the service stops, running
+   * commands have ten seconds to end.
+   */
+  readonly run: <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+}>()("@marketplace/service/Commands") {
+  static readonly layer = Layer.effect(Commands, Effect.gen(function*() {
+    const running = yield* FiberSet.make<unknown, unknown>()
+    // Runs before the set is closed, which interrupts what is in it.
+    yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(running), "10 seconds"))
+
+    const run = <A, E, R>(command: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.suspend(() => {
+          let abandoned = false
+          const reported = Effect.tapCause(Effect.interruptible(command), (cause) =>
+            abandoned ? Effect.logError("A command failed after its caller had gone", cause) : Effect.void)
+          return Effect.flatMap(FiberSet.run(running, reported), (fiber) =>
+            restore(Fiber.join(fiber)).pipe(Effect.onInterrupt(() => Effect.sync(() => {
+              abandoned = true
+            }))))
+        })
+      )
+
+    return Commands.of({ run })
+  }))
+}

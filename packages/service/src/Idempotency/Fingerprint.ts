@@ -1,0 +1,20 @@
+import { Effect, type Schema } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { createHash } from "node:crypto"
+
+/** Method, path and body of the current request: SHA-256 over canonical JSON, so that blanks and the order of keys do not matter. */
+export const fingerprintOf: Effect.Effect<string, never, HttpServerRequest.HttpServerRequest> = Effect.gen(function*() {
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const body = yield* Effect.orDie(request.json)
+  const path = request.url.replace(/[?#].*$/s, "")
+  return createHash("sha256").update(JSON.stringify([request.method, path, canonical(body)])).digest("base64url")
+})
+
+/** Keys in one order, at every depth. */
+const canonical = (value: Schema.Json): Schema.Json => {
+  if (Array.isArray(value)) return value.map(canonical)
+  if (value === null || typeof value !== "object") return value
+  return Object.fromEntries(
+    Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1).map(([key, member]) => [key, canonical(member)])
+  )
+}

@@ -1,0 +1,46 @@
+import { Effect, Schema, SchemaAST } from "effect"
+import { HttpServerRespondable } from "effect/http"
+import type { HttpApiEndpoint } from "effect/http-api"
+
+/** An operation whose contract asks for an `Idempotency-Key`; made by `operation`. */
+export interface Operation<Id extends string, in View, in Refusal> {
+  readonly route: string
+  readonly idOf: (id: string) => Id
+  readonly encode: (answer: View | Refusal) => Effect.Effect<Answer>
+}
+
+/** What is stored of an answer. */
+export interface Answer {
+  readonly status: number
+  /** JSON text. */
+  readonly body: string
+}
+
+/** Refusals that stay what they are when they are asked again: 4xx, without 429. */
+export type Final<Problem> = Problem extends { readonly status: infer Status extends number }
+  ? Status extends 429 ? never : `${Status}` extends `4${string}` ? Problem : never
+  : never
+
+/**
+ * @param endpoint of the contract; it has one success
+ * @param id of the resource that the operation makes or decides
+ */
+export const operation = <Endpoint extends HttpApiEndpoint.Top, Id extends string>(
+  endpoint: Endpoint,
+  id: { readonly make: (id: string) => Id }
+): Operation<Id, Endpoint["~Success"]["Type"], Final<Endpoint["~Error"]["Type"]>> => {
+  const success = Schema.Union([...endpoint.success])
+  const status = Array.from(endpoint.success, ({ ast }) => SchemaAST.resolveAt<number>("httpApiStatus")(ast))[0] ?? 200
+  const encodeView = Schema.encodeUnknownEffect(success)
+  return {
+    route: `${endpoint.method} ${endpoint.path}`,
+    idOf: (text) => id.make(text),
+    encode: Effect.fnUntraced(function*(answer) {
+      if (!HttpServerRespondable.isRespondable(answer)) {
+        return { status, body: JSON.stringify(yield* Effect.orDie(encodeView(answer))) }
+      }
+      const refusal = yield* HttpServerRespondable.toResponse(answer)
+      return { status: refusal.status, body: refusal.body._tag === "Uint8Array" ? new TextDecoder().decode(refusal.body.body) : "{}" }
+    })
+  }
+}

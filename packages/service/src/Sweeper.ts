@@ -1,0 +1,72 @@
+import { Cause, Duration, Effect, Latch, Layer, Metric, Random, type Scope } from "effect"
+import { Health } from "./Health.ts"
+
+export interface Options<E, R> {
+  /** Seen in health reports and metrics: `order.unfinished-checkouts`. */
+  readonly name: string
+  /** Between two sweeps, give or take a tenth, so that replicas do not march in step. */
+  readonly every: Duration.Input
+  /** How many items one sweep may take. */
+  readonly batch: number
+  /**
+   * Deals with at most `limit` items and tells how many there were. Replicas sweep at the same time: it takes its items
+   * with `for update skip locked` or a lease, by the database's clock.
+   */
+  readonly sweep: (limit: number) => Effect.Effect<number, E, R>
+}
+
+export interface Sweeper {
+  /** Sweeps as soon as possible instead of at the next turn: for who has just made work. */
+  readonly wake: Effect.Effect<void>
+}
+
+const items = Metric.counter("marketplace.sweeper.items", {
+  description: "Items that a sweeper has dealt with",
+  incremental: true
+})
+
+const failures = Metric.counter("marketplace.sweeper.failures", {
+  description: "Sweeps that failed and are tried again",
+  incremental: true
+})
+
+/**
+ * Does overdue work until the scope is closed: again at once while there is a full batch, otherwise every so often. A
+ * failed sweep, defects included, is logged and tried again after 1, 2, 4 … 30 s; nothing ends the loop. It is not healthy
+ * without a success for three turns and a minute.
+ */
+export const make = Effect.fnUntraced(function*<E, R>(options: Options<E, R>): Effect.fn.Return<Sweeper, never, Health | Scope.Scope | R> {
+  const health = yield* Health
+  const every = Duration.toMillis(Duration.fromInputUnsafe(options.every))
+  const succeeded = yield* health.registerLoop(options.name, 3 * every + 60_000)
+  const woken = yield* Latch.make()
+  const count = (metric: typeof items, amount: number) =>
+    Metric.update(Metric.withAttributes(metric, { sweeper: options.name }), amount)
+  let failed = 0
+
+  const sleep = (millis: number) => Effect.flatMap(Random.nextBetween(0.9, 1.1), (jitter) => Effect.sleep(millis * jitter))
+
+  const turn = Effect.andThen(woken.close, options.sweep(options.batch)).pipe(
+    Effect.withSpan(`sweep ${options.name}`, { root: true }),
+    Effect.matchCauseEffect({
+      onSuccess: Effect.fnUntraced(function*(swept) {
+        failed = 0
+        yield* succeeded
+        yield* count(items, swept)
+        if (swept < options.batch) yield* Effect.race(sleep(every), woken.await)
+      }),
+      onFailure: Effect.fnUntraced(function*(cause) {
+        if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(cause)
+        yield* count(failures, 1)
+        yield* Effect.logWarning(`${options.name} failed and tries again`, cause)
+        yield* sleep(Math.min(30_000, 1000 * 2 ** failed++))
+      })
+    })
+  )
+  yield* Effect.forkScoped(Effect.forever(turn))
+  return { wake: woken.open }
+})
+
+/** A sweeper that nobody wakes. */
+export const layer = <E, R>(options: Options<E, R>): Layer.Layer<never, never, Health | Exclude<R, Scope.Scope>> =>
+  Layer.effectDiscard(make(options))

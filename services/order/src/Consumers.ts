@@ -1,0 +1,13 @@
+import { Effect } from "effect"
+import type { PaymentCompleted, RefundCompleted } from "@marketplace/domain/Payment/Events"
+import * as Consumer from "@marketplace/events/Consumer"
+import { Orders } from "./Orders.ts"
+
+/** What order does when it is told something; in the transaction that notes the event as consumed. */
+export const Consumers = Consumer.layer("order", Effect.gen(function*() {
+  const orders = yield* Orders
+  return {
+    PaymentCompleted: ({ orderId }: PaymentCompleted) => orders.markPaid(orderId),
+    RefundCompleted: ({ orderId }: RefundCompleted) => orders.noteRefund(orderId)
+  }
+}))

@@ -1,0 +1,44 @@
+import { Duration, Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { expire, type Order } from "@marketplace/domain/Order/Order"
+import { PaymentClient } from "@marketplace/service/Clients"
+import * as Sweeper from "@marketplace/service/Sweeper"
+import { Checkout } from "./Checkout.ts"
+import { OrderRepository } from "./Orders/Repository.ts"
+import { Settings } from "./Settings.ts"
+
+/** Whoever works on an order keeps the others away from it for so long. */
+const lease = Duration.seconds(10)
+
+/**
+ * Drives waiting orders on: one that is still being placed to its decision, one whose payment deadline is over to its end.
+ * It expires only after payment has sealed it; while a payment may still succeed the order is asked again after the lease.
+ */
+export const Expiry = Sweeper.layer("order-expiry", Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const orders = yield* OrderRepository
+  const payments = yield* PaymentClient
+  const checkout = yield* Checkout
+  const { sweepInterval } = yield* Settings
+
+  const end = Effect.fn("Expiry.end")(function*(order: Order) {
+    const sealed = yield* payments.SealPayments({ orderId: order.id })
+    if (sealed === "SEALED") yield* orders.update(order.id, expire).pipe(sql.withTransaction)
+  })
+
+  const drive = (order: Order) =>
+    (order.status === "PLACING" ? checkout.proceed(order) : end(order)).pipe(
+      Effect.catchCause((cause) => Effect.logWarning("a waiting order stays as it is for now", cause)),
+      Effect.annotateLogs("marketplace.order.id", order.id)
+    )
+
+  return {
+    every: sweepInterval,
+    batch: 50,
+    sweep: (limit: number) =>
+      orders.claimDue(limit, lease).pipe(
+        Effect.tap((due) => Effect.forEach(due, drive, { concurrency: 4, discard: true })),
+        Effect.map((due) => due.length)
+      )
+  }
+}))

@@ -1,0 +1,47 @@
+import { Context, Effect, Layer } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import type { OrderId } from "@marketplace/domain/Order/Ids"
+import type { IllegalTransition } from "@marketplace/domain/Lifecycle"
+import { type Order, OrderNotFound, pay } from "@marketplace/domain/Order/Order"
+import type { MemberId } from "@marketplace/domain/User/Ids"
+import { OrderRepository } from "./Orders/Repository.ts"
+import * as Timeline from "./Orders/Timeline.ts"
+
+/** Orders as their people see them, and as payment moves them. */
+export class Orders extends Context.Service<Orders, {
+  /** Somebody else's order does not exist for the member. */
+  readonly get: (id: OrderId, member: MemberId) => Effect.Effect<Order, OrderNotFound>
+  readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound>
+  /** Newest first, those before `before`. */
+  readonly list: (member: MemberId, page: { readonly before: OrderId | undefined; readonly limit: number }) =>
+    Effect.Effect<ReadonlyArray<Order>>
+  /** Oldest first. */
+  readonly timeline: (id: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Timeline.Entry>, OrderNotFound>
+  /** In the caller's transaction: the whole amount is captured. */
+  readonly markPaid: (id: OrderId) => Effect.Effect<void, OrderNotFound | IllegalTransition | SqlError.SqlError>
+  /** In the caller's transaction: money went back to the buyer; the order stays what it is. */
+  readonly noteRefund: (id: OrderId) => Effect.Effect<void, OrderNotFound | SqlError.SqlError>
+}>()("@marketplace/order/Orders") {
+  static readonly layer = Layer.effect(Orders, Effect.gen(function*() {
+    const repository = yield* OrderRepository
+    const timeline = Timeline.make(yield* SqlClient.SqlClient)
+    const get = Effect.fn("Orders.get")((id: OrderId, member: MemberId) =>
+      Effect.filterOrFail(repository.find(id), ({ memberId }) => memberId === member, () => new OrderNotFound({ orderId: id }))
+    )
+
+    return Orders.of({
+      get,
+      find: repository.find,
+      list: repository.list,
+      timeline: Effect.fn("Orders.timeline")(function*(id, member) {
+        yield* get(id, member)
+        return yield* Effect.orDie(timeline.of(id))
+      }),
+      markPaid: Effect.fn("Orders.markPaid")((id) => Effect.asVoid(repository.update(id, pay))),
+      noteRefund: Effect.fn("Orders.noteRefund")(function*(id) {
+        const { status } = yield* repository.find(id)
+        yield* timeline.append(id, [{ scope: "order", sellerOrderId: null, from: status, to: status, cause: "refund" }])
+      })
+    })
+  }))
+}

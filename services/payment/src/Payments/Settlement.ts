@@ -1,0 +1,48 @@
+import { Context, Effect, Layer, Result } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { SqlClient } from "effect/sql"
+import { RefundId } from "@marketplace/domain/Payment/Ids"
+import { type Finding, type OrderPayments, type Payment, type PaymentChange, settle } from "@marketplace/domain/Payment/Payment"
+import { Idempotency } from "@marketplace/service/Idempotency"
+import { PaymentGateway } from "../PaymentGateway.ts"
+import { confirmationAnswer } from "../Views.ts"
+import { PaymentRepository } from "./Repository.ts"
+
+/** The one place where what is known at the provider becomes what is known here: confirmation and resolver both end here. */
+export class Settlement extends Context.Service<Settlement, {
+  /** State, ledger, refund, events and the answer of the confirmation in one write; of two findings the later one is a no-op. */
+  readonly take: (payment: Payment, finding: Finding) => Effect.Effect<Payment>
+  /** Changes one attempt by another rule. */
+  readonly change: (payment: Payment, rule: (order: OrderPayments, payment: Payment) => PaymentChange) => Effect.Effect<Payment>
+}>()("@marketplace/payment/Settlement") {
+  static readonly layer = Layer.effect(Settlement, Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const repository = yield* PaymentRepository
+    const idempotency = yield* Idempotency
+    const gateway = yield* PaymentGateway
+    const random = yield* SecureRandom.SecureRandom
+
+    const change = Effect.fn("Settlement.change")((payment: Payment, rule: (order: OrderPayments, payment: Payment) => PaymentChange) =>
+      repository.update(payment.orderId, ({ order, payments }) => {
+        const current = payments.find(({ id }) => id === payment.id) ?? payment
+        const changed = rule(order, current)
+        return Result.succeed({ change: changed, answer: changed.payments.find(({ id }) => id === payment.id) ?? current })
+      }).pipe(
+        Effect.tap((settled) => {
+          const answer = confirmationAnswer(settled, gateway.checkoutUrl)
+          return answer === undefined ? Effect.void : idempotency.complete(settled.id, answer)
+        }),
+        sql.withTransaction,
+        Effect.orDie
+      )
+    )
+
+    return Settlement.of({
+      change,
+      take: Effect.fn("Settlement.take")(function*(payment, finding) {
+        const refundId = RefundId.make(yield* random.uuidV7())
+        return yield* change(payment, (order, current) => settle(order, current, finding, refundId))
+      })
+    })
+  }))
+}

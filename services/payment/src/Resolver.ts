@@ -1,0 +1,58 @@
+import { Duration, Effect } from "effect"
+import { escalate, type Finding, type Payment } from "@marketplace/domain/Payment/Payment"
+import * as Sweeper from "@marketplace/service/Sweeper"
+import { findingOf, PaymentGateway } from "./PaymentGateway.ts"
+import { type Due, PaymentRepository } from "./Payments/Repository.ts"
+import { nextLook } from "./Payments/Schedule.ts"
+import { Settlement } from "./Payments/Settlement.ts"
+import { Settings } from "./Settings.ts"
+
+/** Longer than a look at the provider takes. */
+const lease = Duration.seconds(30)
+
+/**
+ * Finds out what became of attempts whose outcome is open, and whether a success turned up for those that were given up.
+ * That the provider does not know an attempt proves nothing: the confirmation is repeated with the same key.
+ */
+export const Resolver = Sweeper.layer("payment-resolver", Effect.gen(function*() {
+  const repository = yield* PaymentRepository
+  const gateway = yield* PaymentGateway
+  const settlement = yield* Settlement
+  const { reviewAfter, sweepInterval } = yield* Settings
+
+  const ask = Effect.fn("Resolver.ask")(function*(payment: Payment) {
+    const state = yield* gateway.find(payment.id)
+    const open = payment.status === "UNKNOWN" && (state._tag === "NotFound" || state._tag === "Pending")
+    const finding: Finding = open && payment.providerPaymentKey !== null
+      ? yield* gateway.confirm({ paymentId: payment.id, providerPaymentKey: payment.providerPaymentKey, amount: payment.amount })
+      : yield* findingOf(payment, state)
+    return { finding, answered: state._tag !== "Unreachable" }
+  })
+
+  const look = Effect.fn("Resolver.look")(function*({ age, looks, payment: due }: Due) {
+    // nobody holds the lease of a confirmation any more: whoever held it died between its two commits
+    const payment = due.status === "CONFIRMING" ? yield* settlement.take(due, { _tag: "Unclear" }) : due
+    const { answered, finding } = yield* ask(payment)
+    const settled = finding._tag === "Unclear" || finding._tag === "NotSent" ? payment : yield* settlement.take(payment, finding)
+    if (answered && settled.status !== payment.status) yield* repository.hastenUnknown
+    if (settled.status !== payment.status) return
+    if (payment.status === "UNKNOWN" && age > Duration.toSeconds(reviewAfter)) yield* settlement.change(payment, escalate)
+    else yield* repository.postpone(payment, nextLook(payment.status, looks, answered))
+  })
+
+  return {
+    every: sweepInterval,
+    batch: 50,
+    sweep: (limit: number) =>
+      repository.claimDue(limit, lease).pipe(
+        Effect.tap((due) =>
+          Effect.forEach(due, (one) =>
+            look(one).pipe(
+              Effect.catchCause((cause) => Effect.logWarning("an open payment stays open for now", cause)),
+              Effect.annotateLogs("marketplace.payment.id", one.payment.id)
+            ), { concurrency: 4, discard: true })
+        ),
+        Effect.map((due) => due.length)
+      )
+  }
+}))

@@ -1,0 +1,13 @@
+import { Effect } from "effect"
+import type { OrderStatusChanged } from "@marketplace/domain/Order/Events"
+import * as Consumer from "@marketplace/events/Consumer"
+import { Members } from "./Members.ts"
+
+/** What user does when it is told something; in the transaction that notes the event as consumed. */
+export const Consumers = Consumer.layer("user", Effect.gen(function*() {
+  const members = yield* Members
+  return {
+    OrderStatusChanged: ({ memberId, scope, to }: OrderStatusChanged) =>
+      scope === "order" && to === "PLACED" ? members.countPurchase(memberId) : Effect.void
+  }
+}))

@@ -1,0 +1,42 @@
+import { Duration, Effect, Layer, Option, Schema } from "effect"
+import type { SessionId } from "@marketplace/domain/User/Ids"
+import { Session } from "@marketplace/domain/User/Session"
+import { Redis } from "@marketplace/redis/Redis"
+import { SessionRepository } from "./Repository.ts"
+import * as RepositoryPostgres from "./RepositoryPostgres.ts"
+
+/** How long a copy may outlive a revocation whose removal Redis missed. */
+const copyLifetime = Duration.seconds(3)
+
+/** Copies of sessions in Redis in front of PostgreSQL. Changes go to the record first; without Redis everything works, slower. */
+export const layer = Layer.effect(SessionRepository, Effect.gen(function*() {
+  const record = yield* SessionRepository
+  const redis = yield* Redis
+  const key = (id: SessionId) => `session:${id}`
+  const keep = (session: Session) =>
+    encode(session).pipe(
+      Effect.flatMap((text) => redis.run((client) => client.set(key(session.id), text, "PX", Duration.toMillis(copyLifetime)))),
+      Effect.ignore
+    )
+  const copy = (id: SessionId) =>
+    redis.run((client) => client.get(key(id))).pipe(
+      Effect.flatMap((text) => text === null ? Effect.succeedNone : Effect.asSome(decode(text))),
+      Effect.catch(() => Effect.succeed(Option.none<Session>()))
+    )
+
+  return SessionRepository.of({
+    open: Effect.fn("SessionRepository.open")((session) => Effect.tap(record.open(session), keep)),
+    find: Effect.fn("SessionRepository.find")(function*(id) {
+      const copied = yield* copy(id)
+      return Option.isSome(copied) ? copied.value : yield* Effect.tap(record.find(id), keep)
+    }),
+    revoke: Effect.fn("SessionRepository.revoke")((id) =>
+      Effect.andThen(record.revoke(id), Effect.ignore(redis.run((client) => client.del(key(id)))))
+    ),
+    revokedWithin: record.revokedWithin
+  })
+})).pipe(Layer.provide(RepositoryPostgres.layer))
+
+const text = Schema.fromJsonString(Session)
+const encode = Schema.encodeEffect(text)
+const decode = Schema.decodeEffect(text)
