@@ -21,8 +21,11 @@ export class PostgresServer extends Context.Service<PostgresServer, {
   /** The role's password, for `Schemas.prepare`. */
   readonly passwordOf: (role: string) => Redacted.Redacted<string>
 }>()("@marketplace/postgres/PostgresServer") {
-  /** @param roleSecret all roles' passwords are derived from it */
-  static readonly at = (ownerUrl: Redacted.Redacted<string>, roleSecret: Redacted.Redacted<string>): PostgresServer["Service"] => {
+  /** A database that is there. All roles' passwords are derived from `roleSecret`. */
+  static readonly at = (
+    ownerUrl: Redacted.Redacted<string>,
+    roleSecret: Redacted.Redacted<string>
+  ): PostgresServer["Service"] => {
     const passwordOf = (role: string) => RolePasswords.derive(roleSecret, role)
     return PostgresServer.of({
       ownerUrl,

@@ -149,7 +149,8 @@ it.live("waits at boot until the server is there, and says so", () => Effect.gen
     (build) => Scratch.logged(build, lines),
     Effect.forkScoped
   )
-  yield* Effect.repeat(Effect.sync(() => lines.length), { until: (count) => count > 0, schedule: Schedule.spaced("10 millis") }).pipe(
+  yield* Effect.sync(() => lines.length).pipe(
+    Effect.repeat({ until: (count) => count > 0, schedule: Schedule.spaced("10 millis") }),
     Effect.timeout("10 seconds")
   )
   assert.include(lines[0], `order waits for PostgreSQL at 127.0.0.1:${port}`)

@@ -85,7 +85,7 @@ layer(World)("migrations", (it) => {
 
   it.effect("may hold any text", () => Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    const body = "create table quoted (text text); insert into quoted values ('$script$ $script0$ it''s'); -- a comment at the end"
+    const body = "create table quoted (text text); insert into quoted values ('$script$ $script0$ it''s'); -- with a comment"
     const routine = "create function answer() returns int language plpgsql as $$ begin return 42; end $$"
     yield* Migrations.migrate("text", [{ id: "0001", sql: body }, { id: "0002", sql: routine }])
     assert.deepStrictEqual(yield* sql`select text, text.answer() as answer from text.quoted`, [

@@ -8,5 +8,5 @@ const [directory = "", port = ""] = process.argv.slice(2)
 NodeRuntime.runMain(Effect.scoped(Effect.gen(function*() {
   const server = yield* Embedded.start({ directory, port: Number(port), settings: { fsync: "off" } })
   yield* Effect.sync(() => process.stdout.write(`${server.pid}\n`))
-  yield* Effect.never
+  return yield* Effect.never
 })))

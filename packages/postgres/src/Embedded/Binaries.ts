@@ -53,30 +53,33 @@ const executable = (native: string) =>
 
 /** `native` may be owned by another user or on a read-only disk: then linking fails and a copy is needed. */
 const usable = (native: string, folder: Folder): Effect.Effect<boolean> =>
-  Effect.promise(() => link(native).then(() => executable(native)).then(() => true, () => false)).pipe(
-    Effect.flatMap((ready) =>
-      !ready || folder.user === undefined
-        ? Effect.succeed(ready)
-        : Effect.map(closedTo(folder.user, join(native, "bin", programs[0] + suffix)), (closed) => closed === undefined)
-    )
-  )
+  Effect.gen(function*() {
+    const ready = yield* Effect.promise(() => link(native).then(() => executable(native)).then(() => true, () => false))
+    if (!ready || folder.user === undefined) return ready
+    return (yield* closedTo(folder.user, join(native, "bin", programs[0] + suffix))) === undefined
+  })
+
+const setModes = async (folder: string): Promise<void> => {
+  await chmod(folder, 0o755)
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    const runs = entry.isDirectory() || basename(entry.parentPath) === "bin"
+    await chmod(join(entry.parentPath, entry.name), runs ? 0o755 : 0o644)
+  }
+}
 
 /** Appears under its final name when it is complete; whoever comes second uses the first one's copy. */
 const copy = (native: string, to: string) =>
   onDisk(`copy its programs to ${to}`, async () => {
     const draft = await mkdtemp(`${to}-`)
-    await cp(native, join(draft, "native"), { recursive: true, mode: constants.COPYFILE_FICLONE, verbatimSymlinks: true })
-    await link(join(draft, "native"))
-    await chmod(draft, 0o755)
-    for (const entry of await readdir(draft, { recursive: true, withFileTypes: true })) {
-      if (entry.isSymbolicLink()) continue
-      const runs = entry.isDirectory() || basename(entry.parentPath) === "bin"
-      await chmod(join(entry.parentPath, entry.name), runs ? 0o755 : 0o644)
-    }
-    await rename(draft, to).catch(async (error: unknown) => {
+    try {
+      await cp(native, join(draft, "native"), { recursive: true, mode: constants.COPYFILE_FICLONE, dereference: true })
+      await setModes(draft)
+      await link(join(draft, "native"))
+      await rename(draft, to)
+    } catch (error) {
       await rm(draft, { recursive: true, force: true })
       await access(join(to, "native")).catch(() => { throw error })
-    })
+    }
   })
 
 /**

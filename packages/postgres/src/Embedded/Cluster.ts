@@ -88,7 +88,7 @@ const initialise = (folder: Folder, binaries: Binaries, durable: boolean): Effec
         await rm(draft, { recursive: true, force: true })
         await access(join(folder.data, "PG_VERSION")).catch(() => { throw error })
       }))
-  })
+  }).pipe(Process.announced("making the data of the embedded PostgreSQL, this time only"))
 
 /**
  * The password of the cluster's owner; the cluster is made first where there is none yet.

@@ -16,10 +16,6 @@ const ownerSetting = "marketplace.owner"
 const linesOf = (path: string): Effect.Effect<ReadonlyArray<string>> =>
   Effect.promise(() => readFile(path, "utf8").then((text) => text.split("\n"), () => []))
 
-/** A long wait says what it waits for. */
-const announced = (message: string) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
-  Effect.scoped(Effect.andThen(Effect.forkScoped(Effect.delay(Effect.logInfo(message), "1 second")), effect))
-
 /** Fast shutdown, then immediate (the next start recovers from the log), then by force. */
 const signals = [["SIGINT", "10 seconds"], ["SIGQUIT", "5 seconds"], ["SIGKILL", "5 seconds"]] as const
 
@@ -29,7 +25,7 @@ const stop = (gone: Effect.Effect<void>, signal: (signal: NodeJS.Signals) => voi
       yield* Effect.sync(() => signal(name))
       if (Option.isSome(yield* Effect.timeoutOption(gone, patience))) return
     }
-  }).pipe(announced("waiting for PostgreSQL to stop"))
+  }).pipe(Process.announced("waiting for PostgreSQL to stop"))
 
 /** On Windows a signal to a child ends it without notice, hence pg_ctl. */
 const stopChild = (child: Process.Child, folder: Folder, binaries: Binaries): Effect.Effect<void> =>
@@ -64,10 +60,11 @@ export const clearLeftOver = (folder: Folder): Effect.Effect<void, EmbeddedPostg
     }
     const owner = Number(new RegExp(`${ownerSetting}=(\\d+)`).exec(found.value.command)?.[1])
     if (found.value.parent === owner && Process.isAlive(owner)) return yield* inUse(folder, `process ${owner}`)
-    const gone = Effect.repeat(Effect.sync(() => Process.isAlive(pid)), {
-      schedule: Schedule.spaced("10 millis"),
-      while: (alive) => alive
-    })
+    // A dead process keeps its id until its new parent takes note of it, but not its command line.
+    const gone = Process.inspect(pid).pipe(
+      Effect.map(Option.exists(({ command }) => command.includes(folder.data))),
+      Effect.repeat({ schedule: Schedule.spaced("20 millis"), while: (alive) => alive })
+    )
     yield* stop(Effect.asVoid(gone), (signal) => Process.isAlive(pid) && process.kill(pid, signal))
     yield* Effect.logInfo(`stopped a PostgreSQL server (process ${pid}) that a killed process had left on ${folder.data}`)
   })
@@ -122,7 +119,7 @@ const ready = (child: Process.Child, folder: Folder): Effect.Effect<void> =>
     Effect.map((lines) => Number(lines[0]) === child.pid && (lines[7] ?? "").startsWith("ready")),
     Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (isReady) => isReady }),
     Effect.asVoid,
-    announced("waiting for PostgreSQL to be ready (after a crash it first recovers its data)")
+    Process.announced("waiting for PostgreSQL to be ready (after a crash it first recovers its data)")
   )
 
 /** Whether the start failed because another program took the port meanwhile. */

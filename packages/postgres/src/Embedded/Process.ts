@@ -7,6 +7,10 @@ import type { Folder } from "./Folder.ts"
 
 const windows = process.platform === "win32"
 
+/** What takes more than a second says what is going on. */
+export const announced = (message: string) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.scoped(Effect.andThen(Effect.forkScoped(Effect.delay(Effect.logInfo(message), "1 second")), effect))
+
 /** A child of this process; `exited` is completed exactly once, also when nothing could be started. */
 export interface Child {
   readonly pid: number | undefined
