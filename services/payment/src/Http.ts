@@ -1,13 +1,15 @@
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import type { PaymentId } from "@marketplace/domain/Payment/Ids"
 import type { Payment } from "@marketplace/domain/Payment/Payment"
 import { Member } from "@marketplace/schema/Access"
 import { OrderUnknown } from "@marketplace/schema/Order/HttpApi"
-import { NotConfirmable, NotPayable, PaymentApi, PaymentDeclined, PaymentUnknown, PaymentView, WrongAmount } from "@marketplace/schema/Payment/HttpApi"
+import { NotConfirmable, NotPayable, PaymentApi, PaymentDeclined, PaymentUnknown, WrongAmount } from "@marketplace/schema/Payment/HttpApi"
 import { Unavailable } from "@marketplace/schema/Problems"
-import * as Idempotency from "@marketplace/service/Idempotency"
+import { type Attempt, Idempotency } from "@marketplace/service/Idempotency"
 import { PaymentGateway } from "./PaymentGateway.ts"
-import { Payments } from "./Payments.ts"
+import { creating, Payments } from "./Payments.ts"
+import { confirming } from "./Payments/Settlement.ts"
 import { confirmationAnswer, paymentView, refundView } from "./Views.ts"
 
 /** Decoding and guarding are done; call the service, show what the contract shows, say errors in its words. */
@@ -15,14 +17,13 @@ const payments = HttpApiBuilder.group(PaymentApi, "payments", Effect.fn(function
   const payments = yield* Payments
   const { checkoutUrl } = yield* PaymentGateway
   const view = (payment: Payment) => paymentView(payment, checkoutUrl)
-  const replay = Idempotency.replay(PaymentView, PaymentDeclined)
+  const idempotency = yield* Idempotency
 
   return handlers.handleAll({
     create: Effect.fn(function*({ headers, payload }) {
       const { memberId } = yield* Member
-      const request = yield* Idempotency.request("payments.create", memberId, headers["idempotency-key"], payload)
-      const done = yield* payments.create({ ...payload, memberId, request })
-      return done._tag === "Answered" ? yield* Effect.catchTag(replay(done.answer), "PaymentDeclined", Effect.die) : view(done.payment)
+      return yield* idempotency.attempt(creating, { caller: memberId, key: headers["idempotency-key"] }, (attempt) =>
+        Effect.map(payments.create(attempt, { ...payload, memberId }), view))
     }, Effect.catchTags({
       OrderNotFound: ({ orderId }) => new OrderUnknown({ orderId }),
       NotAwaitingPayment: () => new NotPayable({ reason: "NOT_AWAITING_PAYMENT" }),
@@ -31,11 +32,12 @@ const payments = HttpApiBuilder.group(PaymentApi, "payments", Effect.fn(function
     })),
     confirm: Effect.fn(function*({ headers, params, payload }) {
       const { memberId } = yield* Member
-      const request = yield* Idempotency.request("payments.confirm", memberId, headers["idempotency-key"], { ...params, ...payload })
-      const done = yield* payments.confirm({ ...payload, paymentId: params.id, memberId, request })
-      if (done._tag === "Answered") return yield* replay(done.answer)
-      const answer = confirmationAnswer(done.payment, checkoutUrl) ?? view(done.payment)
-      return answer instanceof PaymentDeclined ? yield* answer : answer
+      const confirm = Effect.fnUntraced(function*(attempt: Attempt<PaymentId>) {
+        const payment = yield* payments.confirm(attempt, { ...payload, memberId })
+        const answer = confirmationAnswer(payment, checkoutUrl) ?? view(payment)
+        return answer instanceof PaymentDeclined ? yield* answer : answer
+      })
+      return yield* idempotency.attempt(confirming, { caller: memberId, key: headers["idempotency-key"], resourceId: params.id }, confirm)
     }, Effect.catchTags({
       PaymentNotFound: ({ paymentId }) => new PaymentUnknown({ paymentId }),
       CannotConfirm: ({ status }) => new NotConfirmable({ paymentStatus: status }),

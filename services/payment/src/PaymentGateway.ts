@@ -58,7 +58,7 @@ export class PaymentGateway extends Context.Service<PaymentGateway, {
  * What a provider's state proves about a payment over `amount`. Another amount was taken: a person has to look at it, so it
  * is logged as an error and proves nothing.
  */
-export const findingOf = (payment: { readonly id: PaymentId; readonly amount: Money }, state: ProviderState): Effect.Effect<Finding> => {
+export const findingOf = (payment: Pick<Payment, "id" | "amount">, state: ProviderState): Effect.Effect<Finding> => {
   switch (state._tag) {
     case "Captured":
       return equals(state.amount, payment.amount)

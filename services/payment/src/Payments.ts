@@ -9,10 +9,10 @@ import {
 } from "@marketplace/domain/Payment/Payment"
 import type { Refund } from "@marketplace/domain/Payment/Refund"
 import type { MemberId } from "@marketplace/domain/User/Ids"
-import type { IdempotencyKeyReused, RequestInFlight } from "@marketplace/schema/Problems"
+import { PaymentsGroup } from "@marketplace/schema/Payment/HttpApi"
+import type { RequestInFlight } from "@marketplace/schema/Problems"
 import { type CalleeUnavailable, OrderClient } from "@marketplace/service/Clients"
-import { Commands } from "@marketplace/service/Commands"
-import { type Answer, Idempotency, type IdempotentRequest } from "@marketplace/service/Idempotency"
+import { type Attempt, Idempotency, operation } from "@marketplace/service/Idempotency"
 import { PaymentGateway } from "./PaymentGateway.ts"
 import { type Attempts, PaymentRepository } from "./Payments/Repository.ts"
 import { Settlement } from "./Payments/Settlement.ts"
@@ -27,27 +27,32 @@ export class CannotConfirm extends Schema.TaggedError<CannotConfirm>()("CannotCo
 /** The provider was surely not reached; the payment is READY as before. */
 export class ProviderUnavailable extends Schema.TaggedError<ProviderUnavailable>()("ProviderUnavailable", {}) {}
 
-/** How a command ended: with a payment, or with what was answered the first time. */
-export type Done = { readonly _tag: "Done"; readonly payment: Payment } | { readonly _tag: "Answered"; readonly answer: Answer }
+/** `POST /payments`, which takes an idempotency key. */
+export const creating = operation(PaymentsGroup.endpoints.create, PaymentId)
 
-type Repeated = IdempotencyKeyReused | RequestInFlight
+interface Creation {
+  readonly memberId: MemberId
+  readonly orderId: OrderId
+  readonly method: PaymentMethod
+}
+
+interface Confirmation {
+  readonly memberId: MemberId
+  readonly providerPaymentKey: string
+  readonly amount: Money
+}
 
 /** Payments of orders at the provider. */
 export class Payments extends Context.Service<Payments, {
-  readonly create: (command: {
-    readonly memberId: MemberId
-    readonly orderId: OrderId
-    readonly method: PaymentMethod
-    readonly request: IdempotentRequest
-  }) => Effect.Effect<Done, OrderNotFound | NotAwaitingPayment | PaymentNotPossible | CalleeUnavailable | Repeated>
+  readonly create: (attempt: Attempt<PaymentId>, creation: Creation) => Effect.Effect<
+    Payment,
+    OrderNotFound | NotAwaitingPayment | PaymentNotPossible | CalleeUnavailable | RequestInFlight
+  >
   /** Captures what the buyer approved. An outcome in doubt is UNKNOWN and found out without the buyer. */
-  readonly confirm: (command: {
-    readonly memberId: MemberId
-    readonly paymentId: PaymentId
-    readonly providerPaymentKey: string
-    readonly amount: Money
-    readonly request: IdempotentRequest
-  }) => Effect.Effect<Done, PaymentNotFound | CannotConfirm | AmountMismatch | PaymentNotPossible | ProviderUnavailable | Repeated>
+  readonly confirm: (attempt: Attempt<PaymentId>, confirmation: Confirmation) => Effect.Effect<
+    Payment,
+    PaymentNotFound | CannotConfirm | AmountMismatch | PaymentNotPossible | ProviderUnavailable | RequestInFlight
+  >
   /** Somebody else's payment does not exist for the member. */
   readonly get: (id: PaymentId, member: MemberId) => Effect.Effect<Payment, PaymentNotFound>
   /** Oldest first. */
@@ -62,78 +67,56 @@ export class Payments extends Context.Service<Payments, {
     const gateway = yield* PaymentGateway
     const settlement = yield* Settlement
     const idempotency = yield* Idempotency
-    const commands = yield* Commands
 
     const get = Effect.fn("Payments.get")((id: PaymentId, member: MemberId) =>
       Effect.filterOrFail(repository.find(id), ({ memberId }) => memberId === member, () => new PaymentNotFound({ paymentId: id }))
     )
 
-    const createNow = Effect.fn("Payments.create")(function*({ memberId, method, orderId, request }: {
-      readonly memberId: MemberId
-      readonly orderId: OrderId
-      readonly method: PaymentMethod
-      readonly request: IdempotentRequest
-    }) {
-      const known = yield* idempotency.lookup(request)
-      if (known?._tag === "Answered") return { _tag: "Answered" as const, answer: known.answer }
+    const createOnce = Effect.fn("Payments.create")(function*(attempt: Attempt<PaymentId>, { memberId, method, orderId }: Creation) {
       const { amount, payable } = yield* orders.PayableOrder({ orderId, memberId })
       if (!payable) return yield* new NotAwaitingPayment()
+      const id = attempt.resourceId
       return yield* Effect.gen(function*() {
-        const begun = yield* idempotency.begin(request)
-        if (begun._tag === "Answered") return { _tag: "Answered" as const, answer: begun.answer }
-        const id = PaymentId.make(begun.resourceId)
+        yield* attempt.begin
         const payment = yield* repository.update(orderId, (attempts) =>
           Result.map(create(attempts.order, active(attempts), { id, orderId, memberId, amount, method, provider: gateway.name }), (change) => ({
             change,
             answer: change.payments.find((changed) => changed.id === id)
           })))
         if (payment === undefined) return yield* Effect.die(new Error("the rule opened no payment"))
-        yield* idempotency.complete(id, paymentView(payment, gateway.checkoutUrl))
-        return { _tag: "Done" as const, payment }
+        yield* idempotency.complete(creating, id, paymentView(payment, gateway.checkoutUrl))
+        return payment
       }).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
     })
 
-    const confirmNow = Effect.fn("Payments.confirm")(function*({ amount, memberId, paymentId, providerPaymentKey, request }: {
-      readonly memberId: MemberId
-      readonly paymentId: PaymentId
-      readonly providerPaymentKey: string
-      readonly amount: Money
-      readonly request: IdempotentRequest
-    }) {
-      const payment = yield* get(paymentId, memberId)
-      const begun = yield* Effect.gen(function*() {
-        const begun = yield* idempotency.begin({ ...request, resourceId: paymentId })
-        if (begun._tag !== "Started") return begun
-        yield* repository.update(payment.orderId, (attempts) => {
-          const current = attempts.payments.find(({ id }) => id === paymentId) ?? payment
-          return Result.map(confirm(attempts.order, current, providerPaymentKey, amount), (change) => ({ change, answer: undefined }))
-        })
-        return begun
+    const claim = (attempt: Attempt<PaymentId>, payment: Payment, { amount, providerPaymentKey }: Confirmation) =>
+      repository.update(payment.orderId, ({ order, payments }) => {
+        const current = payments.find(({ id }) => id === payment.id) ?? payment
+        return Result.map(confirm(order, current, providerPaymentKey, amount), (change) => ({ change, answer: undefined }))
       }).pipe(
+        (claimed) => Effect.andThen(attempt.begin, claimed),
         sql.withTransaction,
-        Effect.catchTags({
-          SqlError: Effect.die,
-          IllegalTransition: () =>
-            Effect.flatMap(Effect.orDie(repository.find(paymentId)), (current) =>
-              Effect.andThen(repository.hasten(current), Effect.fail(new CannotConfirm({ status: current.status }))))
-        })
+        Effect.catchTag("SqlError", Effect.die)
       )
-      if (begun._tag === "Answered") return { _tag: "Answered" as const, answer: begun.answer }
-      // resumed: the first attempt died after its commit, and the resolver finds out what became of it
-      if (begun._tag === "Resumed") return { _tag: "Done" as const, payment: yield* Effect.orDie(repository.find(paymentId)) }
-      const finding = yield* gateway.confirm({ paymentId, providerPaymentKey, amount })
+
+    const confirmOnce = Effect.fn("Payments.confirm")(function*(attempt: Attempt<PaymentId>, confirmation: Confirmation) {
+      const payment = yield* get(attempt.resourceId, confirmation.memberId)
+      // the first attempt died after its commit: the resolver finds out what became of it
+      if (attempt.resumed) return payment
+      yield* claim(attempt, payment, confirmation).pipe(
+        Effect.catchTag("IllegalTransition", () =>
+          Effect.flatMap(get(payment.id, confirmation.memberId), (current) =>
+            Effect.andThen(repository.hasten(current), Effect.fail(new CannotConfirm({ status: current.status })))))
+      )
+      const { amount, providerPaymentKey } = confirmation
+      const finding = yield* gateway.confirm({ paymentId: payment.id, providerPaymentKey, amount })
       const settled = yield* settlement.take(payment, finding)
-      if (settled.status === "READY") {
-        yield* idempotency.forget(request)
-        return yield* new ProviderUnavailable()
-      }
-      if (settled.status === "UNKNOWN") yield* idempotency.suspend(request)
-      return { _tag: "Done" as const, payment: settled }
+      return settled.status === "READY" ? yield* new ProviderUnavailable() : settled
     })
 
     return Payments.of({
-      create: (command) => commands.run(createNow(command)),
-      confirm: (command) => commands.run(confirmNow(command)),
+      create: createOnce,
+      confirm: confirmOnce,
       get,
       list: repository.ofOrder,
       refunds: repository.refundsOf,

@@ -1,4 +1,4 @@
-import { Duration, Effect, Result } from "effect"
+import { Duration, Effect, Layer, Result } from "effect"
 import { fail, lose, type Refund, RefundStatus, submit, succeed } from "@marketplace/domain/Payment/Refund"
 import * as Sweeper from "@marketplace/service/Sweeper"
 import { PaymentGateway } from "./PaymentGateway.ts"
@@ -15,7 +15,7 @@ const retryAfter = (looks: number) => Math.min(2 ** looks, 600)
  * Gives money back at the provider. A refund of doubtful outcome is asked for again under the same id, which finds out and
  * pays at most once.
  */
-export const Refunds = Sweeper.layer("payment-refunds", Effect.gen(function*() {
+export const Refunds = Layer.unwrap(Effect.gen(function*() {
   const repository = yield* PaymentRepository
   const gateway = yield* PaymentGateway
   const { sweepInterval } = yield* Settings
@@ -45,7 +45,8 @@ export const Refunds = Sweeper.layer("payment-refunds", Effect.gen(function*() {
     yield* repository.postponeRefund(id, retryAfter(looks))
   })
 
-  return {
+  return Sweeper.layer({
+    name: "payment.refunds",
     every: sweepInterval,
     batch: 20,
     sweep: (limit: number) =>
@@ -59,5 +60,5 @@ export const Refunds = Sweeper.layer("payment-refunds", Effect.gen(function*() {
         ),
         Effect.map((due) => due.length)
       )
-  }
+  })
 }))

@@ -1,4 +1,4 @@
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { escalate, type Finding, type Payment } from "@marketplace/domain/Payment/Payment"
 import * as Sweeper from "@marketplace/service/Sweeper"
 import { findingOf, PaymentGateway } from "./PaymentGateway.ts"
@@ -14,7 +14,7 @@ const lease = Duration.seconds(30)
  * Finds out what became of attempts whose outcome is open, and whether a success turned up for those that were given up.
  * That the provider does not know an attempt proves nothing: the confirmation is repeated with the same key.
  */
-export const Resolver = Sweeper.layer("payment-resolver", Effect.gen(function*() {
+export const Resolver = Layer.unwrap(Effect.gen(function*() {
   const repository = yield* PaymentRepository
   const gateway = yield* PaymentGateway
   const settlement = yield* Settlement
@@ -40,7 +40,8 @@ export const Resolver = Sweeper.layer("payment-resolver", Effect.gen(function*()
     else yield* repository.postpone(payment, nextLook(payment.status, looks, answered))
   })
 
-  return {
+  return Sweeper.layer({
+    name: "payment.open-outcomes",
     every: sweepInterval,
     batch: 50,
     sweep: (limit: number) =>
@@ -54,5 +55,5 @@ export const Resolver = Sweeper.layer("payment-resolver", Effect.gen(function*()
         ),
         Effect.map((due) => due.length)
       )
-  }
+  })
 }))

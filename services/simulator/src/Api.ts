@@ -100,7 +100,7 @@ const Plan = Schema.Struct({
 })
 
 export const Switch = Schema.Struct({ down: Schema.Boolean, applied: Schema.Int })
-  .annotate({ identifier: "Switch", description: "Whether everything answers 503, and how many requests got that since it was set" })
+  .annotate({ identifier: "Switch", description: "Whether all answers are 503, and how many were since it was set" })
 
 export class CheckoutGroup extends HttpApiGroup.make("checkout")
   .add(
@@ -151,12 +151,12 @@ export class ControlGroup extends HttpApiGroup.make("control")
         )
       },
       success: Schema.Struct({ entries: Schema.Array(JournalEntry) })
-    }).annotateMerge(OpenApi.annotations({ summary: "Read what happened after a position; the end is reached at an empty answer" })),
+    }).annotateMerge(OpenApi.annotations({ summary: "Read what happened after a position; empty at the end" })),
     HttpApiEndpoint.put("plan", "/script/:orderId", {
       params: { orderId: PaymentId },
       payload: Plan,
       success: Script
-    }).annotateMerge(OpenApi.annotations({ summary: "Replace the planned faults of a payment, also of one still to be approved" })),
+    }).annotateMerge(OpenApi.annotations({ summary: "Replace the planned faults of a payment, approved or not" })),
     HttpApiEndpoint.get("script", "/script/:orderId", { params: { orderId: PaymentId }, success: Script })
       .annotateMerge(OpenApi.annotations({ summary: "Read the planned faults of a payment" })),
     HttpApiEndpoint.put("switch", "/script", { payload: Schema.Struct({ down: Schema.Boolean }), success: Switch })

@@ -47,11 +47,13 @@ const page = (title: string, body: Html, status = 200) =>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
 <style>
-  body { font: 16px/1.6 system-ui, sans-serif; max-width: 28rem; margin: 10vh auto; padding: 0 1rem; color: #191f28; background: #f2f4f6 }
+  body { font: 16px/1.6 system-ui, sans-serif; max-width: 28rem; margin: 10vh auto; padding: 0 1rem }
+  body { color: #191f28; background: #f2f4f6 }
   main { background: #fff; border-radius: 16px; padding: 2rem }
   strong { display: block; font-size: 2rem }
   small, code { color: #6b7684; overflow-wrap: anywhere }
-  button { font: inherit; width: 100%; padding: .8rem; margin-top: .8rem; border: 0; border-radius: 8px; background: #e5e8eb; cursor: pointer }
+  button { font: inherit; width: 100%; padding: .8rem; margin-top: .8rem; border: 0; border-radius: 8px; cursor: pointer }
+  button { background: #e5e8eb }
   button[value=approve] { background: #3182f6; color: #fff }
 </style>
 <main>
@@ -81,20 +83,22 @@ const methods = { CARD: "카드 Card", TRANSFER: "계좌이체 Bank transfer" } 
 
 const field = ([name, value]: readonly [string, string]) => html`<input type="hidden" name="${name}" value="${value}">`
 
-const question = ({ amount, currency, method, paymentId, successUrl }: typeof Asked.Type) =>
-  page("모의 결제 · Test payment", html`
+const question = ({ amount, currency, method, paymentId, successUrl }: typeof Asked.Type) => {
+  const fields = { paymentId, amount: String(amount), currency, method, ...(successUrl && { successUrl: successUrl.href }) }
+  return page("모의 결제 · Test payment", html`
 <p>${methods[method]}<strong>${shown(amount, currency)}</strong><small>${paymentId}</small></p>
 <form method="post" action="checkout/decisions">
-${Object.entries({ paymentId, amount: String(amount), currency, method, ...(successUrl && { successUrl: successUrl.href }) }).map(field)}
+${Object.entries(fields).map(field)}
 <button name="decision" value="approve">승인 Approve</button>
 <button name="decision" value="decline">거절 Decline</button>
 </form>
 <small>실제 돈은 움직이지 않습니다. No real money moves.</small>`)
+}
 
 const goOn = (to: URL, parameters: Record<string, string>) => {
   const url = new URL(to)
   for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  return HttpServerResponse.redirect(url, { status: 303, headers: { "referrer-policy": "no-referrer", "cache-control": "no-store" } })
+  return HttpServerResponse.redirect(url, { status: 303, headers: { "referrer-policy": "no-referrer" } })
 }
 
 const invalid = page("잘못된 요청 · Bad request", html`<p>결제 링크가 올바르지 않습니다. The payment link is not valid.</p>`, 400)

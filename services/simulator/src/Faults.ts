@@ -27,7 +27,8 @@ export class Faults extends Context.Service<Faults, {
       SqlSchema.findAll({ Request: Schema.Void, Result: PlannedFault, execute: () => statement })(undefined).pipe(Effect.orDie)
 
     const script = Effect.fn("Faults.script")(function*(order: PaymentId) {
-      return { faults: yield* rows(sql`select fault, times, delay_millis, applied from fault where order_id = ${order} order by ordinal`) }
+      const planned = sql`select fault, times, delay_millis, applied from fault where order_id = ${order} order by ordinal`
+      return { faults: yield* rows(planned) }
     })
 
     const insert = (order: PaymentId, planned: ReadonlyArray<Plan>) =>
@@ -36,7 +37,10 @@ export class Faults extends Context.Service<Faults, {
 
     return Faults.of({
       plan: Effect.fn("Faults.plan")(function*(order, planned) {
-        yield* Effect.andThen(sql`delete from fault where order_id = ${order}`, insert(order, planned)).pipe(sql.withTransaction, Effect.orDie)
+        yield* Effect.andThen(sql`delete from fault where order_id = ${order}`, insert(order, planned)).pipe(
+          sql.withTransaction,
+          Effect.orDie
+        )
         return yield* script(order)
       }),
 
@@ -57,7 +61,7 @@ export class Faults extends Context.Service<Faults, {
               order by ordinal limit 1 for update)
             returning fault, times, delay_millis, applied`
         )
-        if (struck !== undefined) yield* Effect.logInfo(`Fault ${struck.fault} strikes`).pipe(Effect.annotateLogs({ paymentId: order }))
+        if (struck !== undefined) yield* Effect.logInfo(`Fault ${struck.fault} strikes payment ${order}`)
         return struck
       }),
 

@@ -1,4 +1,4 @@
-import { Context, Duration, Effect, Layer, Option } from "effect"
+import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient, SqlError, SqlSchema, type Statement } from "effect/sql"
 import type { PaymentId } from "@marketplace/domain/Payment/Ids"
@@ -36,19 +36,17 @@ export class Payments extends Context.Service<Payments, {
     const writing = sql`select pg_advisory_xact_lock_shared(hashtext('simulator.entry'))`
     const reading = sql`select pg_advisory_xact_lock(hashtext('simulator.entry'))`
 
-    const select = (where: (value: string) => Statement.Statement<unknown>) => {
-      const find = SqlSchema.findOneOption({ Request: Row.Row.fields.paymentKey, Result: Row.Row, execute: where })
-      return (value: string): Effect.Effect<Option.Option<Row.Row>, SqlError.SqlError> =>
-        Effect.catchTag(find(value), "SchemaError", Effect.die)
-    }
-    const columns = sql.literal(Row.columns)
-    const locked = (key: string) =>
-      Effect.andThen(
-        // A statement of its own: what is read next includes what the lock's last holder wrote.
-        sql`select from payment where payment_key = ${key} for update`,
-        select((key) => sql`select ${columns} from payment p where p.payment_key = ${key}`)(key)
-      )
-    const byOrder = select((order) => sql`select ${columns} from payment p where p.order_id = ${order}`)
+    const select = (where: Statement.Fragment): Effect.Effect<Option.Option<Row.Row>, SqlError.SqlError> =>
+      SqlSchema.findOneOption({
+        Request: Schema.Void,
+        Result: Row.Row,
+        execute: () => sql`select ${sql.literal(Row.columns)} from payment p where ${where}`
+      })(undefined).pipe(Effect.catchTag("SchemaError", Effect.die))
+    // The lock is a statement of its own: what is read after it includes what its last holder wrote.
+    const lockedBy = (where: Statement.Fragment) =>
+      Effect.andThen(sql`select from payment where ${where} for update`, select(where))
+    const locked = (paymentKey: string) => lockedBy(sql`payment_key = ${paymentKey}`)
+    const byOrder = (order: PaymentId) => select(sql`order_id = ${order}`)
 
     const append = Effect.fnUntraced(function*(
       kind: Row.Entry["kind"],
@@ -107,23 +105,26 @@ export class Payments extends Context.Service<Payments, {
       }),
 
       refuse: Effect.fn("Payments.refuse")(function*(order) {
-        yield* sql`update payment p
-          set refusal = case method when 'TRANSFER' then 'REJECT_ACCOUNT_PAYMENT' else 'REJECT_CARD_PAYMENT' end
-          where order_id = ${order} and not exists (select from entry e where e.payment_key = p.payment_key and e.kind = 'CAPTURE')`
-      }, Effect.orDie),
+        const row = Option.getOrUndefined(yield* lockedBy(sql`order_id = ${order}`))
+        if (row === undefined || Row.captureOf(row) !== undefined) return
+        const refusal = row.method === "TRANSFER" ? "REJECT_ACCOUNT_PAYMENT" : "REJECT_CARD_PAYMENT"
+        yield* sql`update payment set refusal = ${refusal} where payment_key = ${row.paymentKey}`
+      }, sql.withTransaction, Effect.orDie),
 
       confirm: Effect.fn("Payments.confirm")((request, idempotencyKey) =>
         once(Effect.gen(function*() {
           const first = yield* replay("CAPTURE", idempotencyKey)
           if (Option.isSome(first)) return first.value
           const row = Option.getOrUndefined(yield* locked(request.paymentKey))
-          if (row === undefined || row.orderId !== request.orderId) return yield* new NotFound(saying("NOT_FOUND_PAYMENT_SESSION"))
-          if (row.refusal !== null) return yield* new Rejected(saying(row.refusal))
+          if (row?.orderId !== request.orderId) return yield* new NotFound(saying("NOT_FOUND_PAYMENT_SESSION"))
           const capture = Row.captureOf(row)
           if (capture !== undefined) {
-            const ours = capture.idempotencyKey === idempotencyKey || (capture.idempotencyKey === null && row.amount === request.amount)
-            return ours ? Row.viewOf(Row.asOf(row, capture)) : yield* new Refused(saying("ALREADY_PROCESSED_PAYMENT"))
+            const withApproval = capture.idempotencyKey === null && row.amount === request.amount
+            return withApproval || capture.idempotencyKey === idempotencyKey
+              ? Row.viewOf(Row.asOf(row, capture))
+              : yield* new Refused(saying("ALREADY_PROCESSED_PAYMENT"))
           }
+          if (row.refusal !== null) return yield* new Rejected(saying(row.refusal))
           if (row.amount !== request.amount) return yield* new Rejected(saying("PAYMENT_AMOUNT_MISMATCH"))
           if (row.expired) return yield* new NotFound(saying("NOT_FOUND_PAYMENT_SESSION"))
           yield* append("CAPTURE", { paymentKey: row.paymentKey, amount: row.amount, idempotencyKey })
@@ -140,7 +141,9 @@ export class Payments extends Context.Service<Payments, {
       ),
 
       orderOf: Effect.fn("Payments.orderOf")(function*(paymentKey) {
-        const [found] = yield* sql<{ readonly orderId: PaymentId }>`select order_id from payment where payment_key = ${paymentKey}`.pipe(Effect.orDie)
+        const [found] = yield* Effect.orDie(
+          sql<{ readonly orderId: PaymentId }>`select order_id from payment where payment_key = ${paymentKey}`
+        )
         return found?.orderId ?? (yield* new NotFound(saying("NOT_FOUND_PAYMENT")))
       }),
 
@@ -166,8 +169,9 @@ export class Payments extends Context.Service<Payments, {
           Request: JournalEntry.fields.position,
           Result: JournalEntry,
           execute: (after) => sql`
-            select e.position::float8 as position, e.kind, e.transaction_key, e.payment_key, p.order_id, e.amount::float8 as amount,
-              p.currency, e.idempotency_key, to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
+            select e.position::float8 as position, e.kind, e.transaction_key, e.payment_key, p.order_id,
+              e.amount::float8 as amount, p.currency, e.idempotency_key,
+              to_char(e.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at
             from entry e join payment p using (payment_key) where e.position > ${after} order by e.position limit ${limit}`
         })
         return Effect.andThen(reading, read(after)).pipe(sql.withTransaction, Effect.orDie)

@@ -30,7 +30,9 @@ export class Refused extends Schema.Error<Refused>("Refused")(
   { httpApiStatus: 400 }
 ) {}
 
-export class Unauthorized extends Schema.Error<Unauthorized>("Unauthorized")(body(["UNAUTHORIZED_KEY"]), { httpApiStatus: 401 }) {}
+export class Unauthorized extends Schema.Error<Unauthorized>("Unauthorized")(body(["UNAUTHORIZED_KEY"]), {
+  httpApiStatus: 401
+}) {}
 
 /** The buyer's bank or the amount does not allow it. */
 export class Rejected extends Schema.Error<Rejected>("Rejected")(
@@ -52,4 +54,7 @@ export class ServerFailed extends Schema.Error<ServerFailed>("ServerFailed")(bod
 export class Down extends Schema.Error<Down>("Down")(body(["SERVICE_UNAVAILABLE"]), { httpApiStatus: 503 }) {}
 
 /** The code with its message: `new Refused(saying("INVALID_REQUEST"))`. */
-export const saying = <const C extends Code>(code: C): { readonly code: C; readonly message: string } => ({ code, message: messages[code] })
+export const saying = <const C extends Code>(code: C): { readonly code: C; readonly message: string } => ({
+  code,
+  message: messages[code]
+})

@@ -31,12 +31,16 @@ layer(World, { excludeTestServices: true })("checkout page", (it) => {
       return { status: response.status, location: response.headers["location"], text: yield* response.text }
     })
 
+  const characters: Record<string, string> = { "&quot;": "\"", "&#39;": "'", "&lt;": "<", "&gt;": ">", "&amp;": "&" }
+
   /** What a browser would send for the form of a page, button apart. */
   const fieldsOf = (text: string) =>
-    Object.fromEntries([...text.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)].map(([, name, value]) => [
-      name ?? "",
-      (value ?? "").replaceAll("&quot;", "\"").replaceAll("&#39;", "'").replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&")
-    ]))
+    Object.fromEntries(
+      [...text.matchAll(/<input type="hidden" name="([^"]*)" value="([^"]*)">/g)].map(([, name = "", value = ""]) => [
+        name,
+        value.replaceAll(/&[^;]*;/g, (entity) => characters[entity] ?? entity)
+      ])
+    )
 
   it.effect("shows what is to be paid, in both languages, and lets nothing else run", () => Effect.gen(function*() {
     const page = yield* open(yield* link())

@@ -6,6 +6,7 @@ import { SqlClient } from "effect/sql"
 import { PaymentId } from "@marketplace/domain/Payment/Ids"
 import * as Database from "@marketplace/postgres/Database"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import * as Script from "@marketplace/postgres/Script"
 import { client, clientWith, simulator, World } from "./World.ts"
 
 layer(World, { excludeTestServices: true })("payment simulator", (it) => {
@@ -21,7 +22,7 @@ layer(World, { excludeTestServices: true })("payment simulator", (it) => {
       return { orderId, paymentKey, amount }
     })
 
-  const confirm = (payload: { readonly orderId: PaymentId; readonly paymentKey: string; readonly amount: number }, key: string = payload.orderId) =>
+  const confirm = (payload: Effect.Success<ReturnType<typeof approved>>, key: string = payload.orderId) =>
     Effect.flatMap(client, ({ payments }) => payments.confirm({ headers: { "idempotency-key": key }, payload }))
 
   const cancel = (paymentKey: string, key: string, cancelAmount?: number) =>
@@ -48,7 +49,8 @@ layer(World, { excludeTestServices: true })("payment simulator", (it) => {
   it.effect("takes money on confirmation, not on approval", () => Effect.gen(function*() {
     const payment = yield* approved()
     assert.strictEqual((yield* find(payment.orderId)).status, "IN_PROGRESS")
-    assert.containSubset(yield* confirm(payment), { status: "DONE", totalAmount: 15_000, balanceAmount: 15_000, orderId: payment.orderId })
+    const taken = { status: "DONE", totalAmount: 15_000, balanceAmount: 15_000, orderId: payment.orderId }
+    assert.containSubset(yield* confirm(payment), taken)
     assert.deepStrictEqual(
       (yield* journalOf(payment.paymentKey)).map(({ amount, idempotencyKey, kind }) => [kind, amount, idempotencyKey]),
       [["APPROVAL", 15_000, null], ["CAPTURE", 15_000, payment.orderId]]
@@ -147,15 +149,35 @@ layer(World, { excludeTestServices: true })("payment simulator", (it) => {
     const payment = yield* approved()
     const { control } = yield* client
     const script = control.script({ params: payment })
-    const faults = [{ fault: "SERVER_ERROR", times: 2, delayMillis: 0 }, { fault: "NOT_FOUND", times: 2, delayMillis: 0 }] as const
-    yield* control.plan({ params: payment, payload: { faults: [...faults] } })
+    const twice = { times: 2, delayMillis: 0 }
+    const faults = [{ fault: "SERVER_ERROR", ...twice }, { fault: "NOT_FOUND", ...twice }] as const
+    yield* control.plan({ params: payment, payload: { faults } })
     assert.strictEqual(yield* codeOf(confirm(payment)), "FAILED_INTERNAL_SYSTEM_PROCESSING")
     assert.strictEqual(yield* codeOf(confirm(payment)), "FAILED_INTERNAL_SYSTEM_PROCESSING")
     assert.strictEqual(yield* codeOf(find(payment.orderId)), "NOT_FOUND_PAYMENT")
-    assert.deepStrictEqual((yield* script).faults.map(({ applied, fault }) => [fault, applied]), [["SERVER_ERROR", 2], ["NOT_FOUND", 1]])
+    const struck = (yield* script).faults.map(({ applied, fault }) => [fault, applied])
+    assert.deepStrictEqual(struck, [["SERVER_ERROR", 2], ["NOT_FOUND", 1]])
     assert.strictEqual((yield* confirm(payment)).status, "DONE")
     yield* control.plan({ params: payment, payload: { faults: [] } })
     assert.strictEqual((yield* find(payment.orderId)).status, "DONE")
+  }))
+
+  it.effect("refuses nothing that is taken already", () => Effect.gen(function*() {
+    const { control } = yield* client
+    const payment = yield* approved(8_000, "TRANSFER")
+    yield* control.plan({ params: payment, payload: { faults: [{ fault: "DECLINE", times: 1, delayMillis: 0 }] } })
+    assert.strictEqual((yield* confirm(payment)).status, "DONE")
+    assert.containSubset(yield* find(payment.orderId), { status: "DONE", failure: null })
+  }))
+
+  it.effect("counts in minor units, up to a million millions", () => Effect.gen(function*() {
+    const payment = yield* approved(1_000_000_000_000)
+    yield* confirm(payment)
+    yield* cancel(payment.paymentKey, `part-${payment.orderId}`, 999_999_999_999)
+    assert.containSubset(yield* find(payment.orderId), { totalAmount: 1_000_000_000_000, balanceAmount: 1 })
+    assert.deepStrictEqual((yield* journalOf(payment.paymentKey)).map(({ amount }) => amount), [
+      1_000_000_000_000, 1_000_000_000_000, 999_999_999_999
+    ])
   }))
 
   it.effect("plans a fault by a magic amount", () => Effect.gen(function*() {
@@ -187,7 +209,8 @@ layer(World, { excludeTestServices: true })("payment simulator", (it) => {
     const headers = { "idempotency-key": payment.orderId }
     assert.strictEqual(yield* codeOf(payments.confirm({ headers, payload: payment })), "UNAUTHORIZED_KEY")
     assert.strictEqual(yield* codeOf(payments.find({ params: payment })), "UNAUTHORIZED_KEY")
-    assert.strictEqual(yield* codeOf(payments.cancel({ params: payment, headers, payload: { cancelReason: "x" } })), "UNAUTHORIZED_KEY")
+    const cancelling = payments.cancel({ params: payment, headers, payload: { cancelReason: "x" } })
+    assert.strictEqual(yield* codeOf(cancelling), "UNAUTHORIZED_KEY")
     assert.strictEqual(yield* codeOf(control.journal({ query: { after: 0, limit: 1 } })), "UNAUTHORIZED_KEY")
     assert.strictEqual(yield* codeOf(control.switch({ payload: { down: true } })), "UNAUTHORIZED_KEY")
     assert.strictEqual(yield* codeOf(control.plan({ params: payment, payload: { faults: [] } })), "UNAUTHORIZED_KEY")
@@ -238,38 +261,51 @@ layer(World, { excludeTestServices: true })("payment simulator", (it) => {
     assert.deepStrictEqual(yield* journalOf(payment.paymentKey), before)
   }))
 
+  it.effect("cannot change what it has written", () => Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const payment = yield* approved()
+    for (const change of [sql`delete from entry`, sql`update entry set amount = 1`, sql`truncate entry`]) {
+      assert.strictEqual(Database.sqlState(yield* Effect.flip(change)), "42501")
+    }
+    assert.strictEqual((yield* journalOf(payment.paymentKey)).length, 1)
+  }))
+
   it.effect("lets a reader of the journal wait for a commit under way rather than pass over it", () => Effect.gen(function*() {
     const { control } = yield* client
     const sql = yield* SqlClient.SqlClient
     const { ownerUrl } = yield* PostgresServer
     // Holds the commit of one capture back until the gate's lock is free.
     yield* Effect.flatMap(SqlClient.SqlClient, (owner) =>
-      owner.unsafe(`
+      Script.run(owner, `
         create function simulator.wait_at_gate() returns trigger language plpgsql as
-          $$ begin if new.amount = 4711 and new.kind = 'CAPTURE' then perform pg_advisory_xact_lock(4711); end if; return null; end $$;
+          $$ begin
+            if new.amount = 4711 and new.kind = 'CAPTURE' then perform pg_advisory_xact_lock(4711); end if;
+            return null;
+          end $$;
         create constraint trigger gate after insert on simulator.entry deferrable initially deferred
           for each row execute function simulator.wait_at_gate()`)
     ).pipe(Effect.provide(Database.layer({ url: ownerUrl, service: "test", maxConnections: 1 })))
-    const waiting = (at: string) =>
-      sql`select from pg_locks where locktype = 'advisory' and not granted and ${sql.literal(at)}`.pipe(
-        Effect.map((rows) => rows.length > 0),
-        Effect.repeat({ until: (found) => found, schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 500 })) })
+    const locked = (how: string) =>
+      sql`select from pg_locks where locktype = 'advisory' and ${sql.literal(how)}`.pipe(
+        Effect.repeat({
+          until: (rows) => rows.length > 0,
+          schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 500 }))
+        })
       )
     const gate = yield* Latch.make()
-    const keeper = yield* Effect.forkScoped(sql.withTransaction(Effect.andThen(sql`select pg_advisory_xact_lock(4711)`, gate.await)))
-    yield* sql`select from pg_locks where locktype = 'advisory' and granted and objid = 4711`.pipe(
-      Effect.repeat({ until: (rows) => rows.length > 0, schedule: Schedule.spaced("10 millis").pipe(Schedule.upTo({ times: 500 })) })
-    )
+    const shut = Effect.andThen(sql`select pg_advisory_xact_lock(4711)`, gate.await)
+    const keeper = yield* Effect.forkScoped(sql.withTransaction(shut))
+    yield* locked("granted and objid = 4711")
 
     const late = yield* approved(4_711)
     const after = (yield* control.journal({ query: { after: 0, limit: 10_000 } })).entries.at(-1)?.position ?? 0
     const confirming = yield* Effect.forkScoped(confirm(late))
-    yield* waiting("objid = 4711")
+    yield* locked("not granted and objid = 4711")
     const early = yield* approved()
     yield* confirm(early)
 
     const reading = yield* Effect.forkScoped(control.journal({ query: { after, limit: 10_000 } }))
-    yield* Effect.raceFirst(waiting("objid <> 4711"), Fiber.await(reading))
+    yield* Effect.raceFirst(locked("not granted and objid <> 4711"), Fiber.await(reading))
     yield* gate.open
     yield* Effect.all([Fiber.join(keeper), Fiber.join(confirming)])
     const { entries } = yield* Fiber.join(reading)

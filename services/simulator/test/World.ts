@@ -31,14 +31,16 @@ export const simulator = Server.serve(SimulatorService, { service: "simulator", 
 /** One simulator with its database, and what its tests need. */
 export const World = simulator.pipe(
   Layer.provideMerge(database),
-  Layer.provideMerge([NodeCrypto.layerSecureRandom, NodeHttpClient.layerNodeHttp, Layer.succeed(References.MinimumLogLevel, "Warn")])
+  Layer.provideMerge([NodeCrypto.layerSecureRandom, NodeHttpClient.layerNodeHttp]),
+  Layer.provide(Layer.succeed(References.MinimumLogLevel, "Warn"))
 )
 
 /** A typed client of the simulator in the context, with the merchant's secret or another. */
 export const clientWith = (credential: string) =>
   Effect.flatMap(HttpServer.HttpServer, ({ address }) =>
     HttpApiClient.make(SimulatorApi, { baseUrl: HttpServer.formatAddress(address) }).pipe(
-      Effect.provide(HttpApiMiddleware.layerClient(MerchantOnly, ({ next, request }) => next(HttpClientRequest.basicAuth(request, credential, ""))))
+      Effect.provide(HttpApiMiddleware.layerClient(MerchantOnly, ({ next, request }) =>
+        next(HttpClientRequest.basicAuth(request, credential, ""))))
     ))
 
 export const client = clientWith(secret)

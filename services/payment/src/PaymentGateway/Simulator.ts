@@ -36,7 +36,12 @@ const Refusal = Schema.Struct({ code: Schema.String })
  * Codes after which it is certain that nothing was taken. A 4xx alone proves nothing: the provider also answers so when
  * another request took the money before, or while one is under way.
  */
-const declines = new Set(["REJECT_CARD_PAYMENT", "REJECT_ACCOUNT_PAYMENT", "NOT_FOUND_PAYMENT_SESSION", "PAYMENT_AMOUNT_MISMATCH"])
+const declines = new Set([
+  "REJECT_CARD_PAYMENT",
+  "REJECT_ACCOUNT_PAYMENT",
+  "NOT_FOUND_PAYMENT_SESSION",
+  "PAYMENT_AMOUNT_MISMATCH"
+])
 
 /** Codes after which it is certain that this request gave nothing back. */
 const refundRefusals = new Set(["REFUND_REJECTED", "NOT_CANCELABLE_PAYMENT", "NOT_CANCELABLE_AMOUNT", "ALREADY_CANCELED_PAYMENT"])
@@ -108,8 +113,6 @@ const make = Effect.gen(function*() {
             : { _tag: "Unclear", why: error.message }
         )
       ),
-      // A command runs uninterruptible for its caller; its deadline has to hold all the same.
-      Effect.interruptible,
       Effect.timeoutOrElse({
         duration: deadline,
         orElse: () => Effect.succeed<Answer>({ _tag: "Unclear", why: `no answer within ${Duration.format(deadline)}` })
@@ -120,7 +123,11 @@ const make = Effect.gen(function*() {
     )
 
   const post = (path: string, key: string, body: unknown) =>
-    ask(HttpClientRequest.post(path).pipe(HttpClientRequest.setHeader("idempotency-key", key), HttpClientRequest.bodyJsonUnsafe(body)))
+    HttpClientRequest.post(path).pipe(
+      HttpClientRequest.setHeader("idempotency-key", key),
+      HttpClientRequest.bodyJsonUnsafe(body),
+      ask
+    )
 
   /** Right in form, wrong in content: the provider answered for something else. */
   const mistaken = Effect.logError("The payment simulator answered for another payment or amount").pipe(
@@ -132,12 +139,17 @@ const make = Effect.gen(function*() {
 
     checkoutUrl: ({ amount, id, method }) => {
       const page = new URL("checkout", publicUrl.href.endsWith("/") ? publicUrl : `${publicUrl.href}/`)
-      page.search = new URLSearchParams({ paymentId: id, amount: String(amount.amount), currency: amount.currency, method }).toString()
+      const asked = { paymentId: id, amount: String(amount.amount), currency: amount.currency, method }
+      page.search = new URLSearchParams(asked).toString()
       return page.href
     },
 
     confirm: Effect.fn("PaymentGateway.confirm")(function*({ amount, paymentId, providerPaymentKey }): Effect.fn.Return<Finding> {
-      const answer = yield* post("v1/payments/confirm", paymentId, { paymentKey: providerPaymentKey, orderId: paymentId, amount: amount.amount })
+      const answer = yield* post("v1/payments/confirm", paymentId, {
+        paymentKey: providerPaymentKey,
+        orderId: paymentId,
+        amount: amount.amount
+      })
       switch (answer._tag) {
         case "Payment":
           return answer.payment.orderId === paymentId && answer.payment.paymentKey === providerPaymentKey
@@ -158,7 +170,8 @@ const make = Effect.gen(function*() {
       return { _tag: answer._tag === "Refusal" && answer.code === "NOT_FOUND_PAYMENT" ? "NotFound" : "Unreachable" }
     }, (state, paymentId) => Effect.annotateLogs(state, { paymentId })),
 
-    refund: Effect.fn("PaymentGateway.refund")(function*({ amount, providerPaymentKey, reason, refundId }): Effect.fn.Return<RefundFinding> {
+    refund: Effect.fn("PaymentGateway.refund")(function*(refund): Effect.fn.Return<RefundFinding> {
+      const { amount, providerPaymentKey, reason, refundId } = refund
       const answer = yield* post(`v1/payments/${encodeURIComponent(providerPaymentKey)}/cancel`, refundId, {
         cancelReason: reason,
         cancelAmount: amount.amount

@@ -1,12 +1,16 @@
 import { Context, Effect, Layer, Result } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
-import { RefundId } from "@marketplace/domain/Payment/Ids"
+import { PaymentId, RefundId } from "@marketplace/domain/Payment/Ids"
 import { type Finding, type OrderPayments, type Payment, type PaymentChange, settle } from "@marketplace/domain/Payment/Payment"
-import { Idempotency } from "@marketplace/service/Idempotency"
+import { PaymentsGroup } from "@marketplace/schema/Payment/HttpApi"
+import { Idempotency, operation } from "@marketplace/service/Idempotency"
 import { PaymentGateway } from "../PaymentGateway.ts"
 import { confirmationAnswer } from "../Views.ts"
 import { PaymentRepository } from "./Repository.ts"
+
+/** `POST /payments/{id}/confirmation`, which takes an idempotency key. */
+export const confirming = operation(PaymentsGroup.endpoints.confirm, PaymentId)
 
 /** The one place where what is known at the provider becomes what is known here: confirmation and resolver both end here. */
 export class Settlement extends Context.Service<Settlement, {
@@ -30,7 +34,9 @@ export class Settlement extends Context.Service<Settlement, {
       }).pipe(
         Effect.tap((settled) => {
           const answer = confirmationAnswer(settled, gateway.checkoutUrl)
-          return answer === undefined ? Effect.void : idempotency.complete(settled.id, answer)
+          if (answer !== undefined) return idempotency.complete(confirming, settled.id, answer)
+          // never sent: the same key may confirm anew
+          return settled.status === "READY" ? idempotency.forget(confirming, settled.id) : Effect.void
         }),
         sql.withTransaction,
         Effect.orDie

@@ -42,10 +42,15 @@ export const captureOf = (row: Row): Entry | undefined => row.entries.find(({ ki
 
 /** What was taken and not given back; 0 before the capture. */
 export const balanceOf = ({ entries }: Row): number =>
-  entries.reduce((balance, { amount, kind }) => kind === "CAPTURE" ? balance + amount : kind === "REFUND" ? balance - amount : balance, 0)
+  entries.reduce((balance, { amount, kind }) => balance + amount * effects[kind], 0)
+
+const effects = { APPROVAL: 0, CAPTURE: 1, REFUND: -1 } as const
 
 /** The payment as it was right after one of its entries: the first answer, for a repeated key. */
-export const asOf = (row: Row, entry: Entry): Row => ({ ...row, entries: row.entries.filter(({ position }) => position <= entry.position) })
+export const asOf = (row: Row, entry: Entry): Row => ({
+  ...row,
+  entries: row.entries.filter(({ position }) => position <= entry.position)
+})
 
 const statusOf = (row: Row): ProviderPayment["status"] => {
   if (captureOf(row) === undefined) return row.refusal !== null ? "ABORTED" : row.expired ? "EXPIRED" : "IN_PROGRESS"

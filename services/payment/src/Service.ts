@@ -1,0 +1,30 @@
+import { Layer } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import * as Outbox from "@marketplace/events/Outbox"
+import * as Relay from "@marketplace/events/Relay"
+import { PaymentApi } from "@marketplace/schema/Payment/HttpApi"
+import { layerGuards } from "@marketplace/service/Callers"
+import * as InvalidRequests from "@marketplace/service/InvalidRequests"
+import { Idempotency } from "@marketplace/service/Idempotency"
+import { Http } from "./Http.ts"
+import { Payments } from "./Payments.ts"
+import { PaymentRepository } from "./Payments/Repository.ts"
+import { Settlement } from "./Payments/Settlement.ts"
+import { Refunds } from "./Refunds.ts"
+import { Resolver } from "./Resolver.ts"
+import { Settings } from "./Settings.ts"
+
+export { Rpc } from "./Rpc.ts"
+
+/** What the service can do. It asks for its database, order and a `PaymentGateway`; who launches it chooses them. */
+export const application = Payments.layer.pipe(
+  Layer.provideMerge(Settlement.layer),
+  Layer.provideMerge(Layer.mergeAll(PaymentRepository.layer, Idempotency.layer, Settings.layer)),
+  Layer.provide(Outbox.Outbox.layer("payment"))
+)
+
+/** Its part of the public API. */
+export const routes = HttpApiBuilder.layer(PaymentApi).pipe(Layer.provide(Http), Layer.provide([layerGuards, InvalidRequests.layer]))
+
+/** What it does without being asked. */
+export const work = Layer.mergeAll(Resolver, Refunds, Relay.layer("payment"))
