@@ -231,7 +231,7 @@ const mongo: Recipe<"MONGODB_URL"> = {
 
 // appendfsync no: with the default, everysec, a write that meets a running fsync is acknowledged before it is handed to the
 // system, and kill -9 loses it.
-const redisSettings = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+const redisSettings = ["--appendonly", "yes", "--appendfsync", "no", "--save", ""]
 
 const redis: Recipe<"REDIS_URL"> = {
   title: "Redis",

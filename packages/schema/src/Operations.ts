@@ -8,6 +8,8 @@ import { UserApi } from "./User/HttpApi.ts"
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
 
+const isPath = (path: string): path is `/${string}` => path.startsWith("/")
+
 /** One operation of the public API. */
 export interface Operation {
   /** `<group>.<endpoint>`, as in OpenAPI. */
@@ -28,7 +30,7 @@ const operationsOf = <Id extends string, Groups extends HttpApiGroup.Constraint>
     onEndpoint: ({ endpoint, group, middleware }) => {
       const id = `${group.identifier}.${endpoint.identifier}`
       const method = methods.find((known) => known === endpoint.method)
-      if (method === undefined) throw new Error(`${id}: the gateway does not route ${endpoint.method}`)
+      if (method === undefined || !isPath(endpoint.path)) throw new Error(`${id}: the gateway does not route ${endpoint.method} ${endpoint.path}`)
       operations.push({
         id,
         service,

@@ -23,6 +23,8 @@ export interface Limits {
   readonly maxHeadersCount: number
   /** Further ones are closed at once. */
   readonly maxConnections: number
+  /** How long requests under way may go on after the server was told to stop. */
+  readonly shutdownTimeout: number
 }
 
 export const limits: Limits = {
@@ -32,7 +34,8 @@ export const limits: Limits = {
   socketTimeout: 120_000,
   maxHeaderSize: 16 * 1024,
   maxHeadersCount: 100,
-  maxConnections: 4096
+  maxConnections: 4096,
+  shutdownTimeout: 10_000
 }
 
 export interface RouteOptions {
@@ -44,6 +47,8 @@ export interface RouteOptions {
  * What the routes of every service have in common, whether they are served on a socket (`serve`) or built for a gateway in
  * the same process (`HttpRouter.toHttpEffect(serviceRoutes(routes))`): failures are problem documents, bodies have a
  * greatest size, browsers do not guess types, and nothing is stored on the way unless the operation said so.
+ *
+ * In memory, build them outside the gateway's own routes layer: inside, Effect's memo map hands out the gateway's router.
  */
 export const serviceRoutes = <A, E, R>(routes: Layer.Layer<A, E, R>, options: RouteOptions = {}) =>
   Layer.unwrap(Effect.sync(() => {
@@ -101,23 +106,31 @@ const announce = (service: string) =>
 
 const listen = (options: Options) =>
   Layer.effect(HttpServer.HttpServer, Effect.gen(function*() {
-    const { keepAliveTimeout, maxConnections, maxHeadersCount, socketTimeout, ...accepted } = { ...limits, ...options.limits }
+    const own = { ...limits, ...options.limits }
     const server = createServer({
-      ...accepted,
-      keepAliveTimeout,
-      // How often the two time-outs of a request are looked at.
-      connectionsCheckingInterval: Math.min(1000, accepted.headersTimeout)
+      headersTimeout: own.headersTimeout,
+      requestTimeout: own.requestTimeout,
+      keepAliveTimeout: own.keepAliveTimeout,
+      maxHeaderSize: own.maxHeaderSize,
+      // How often the time-outs of requests are looked at.
+      connectionsCheckingInterval: Math.min(1000, own.headersTimeout)
     })
-    server.maxConnections = maxConnections
-    server.maxHeadersCount = maxHeadersCount
-    server.timeout = socketTimeout
+    server.maxConnections = own.maxConnections
+    server.maxHeadersCount = own.maxHeadersCount
+    server.timeout = own.socketTimeout
     const answers = new WeakMap<Duplex, ServerResponse>()
-    server.on("request", ({ socket }, response) => answers.set(socket, response))
+    server.on("request", ({ socket }, response) => {
+      answers.set(socket, response)
+      // Node closes connections that are idle when it stops; one that becomes idle afterwards would keep it from ending.
+      response.once("finish", () => {
+        if (!server.listening) setImmediate(() => server.closeIdleConnections())
+      })
+    })
     server.on("clientError", (error, socket) => refuse(error, socket, answers.get(socket)))
     const served = yield* NodeHttpServer.make(() => server, {
       port: yield* options.port,
       host: yield* options.host ?? Config.succeed("127.0.0.1"),
-      gracefulShutdownTimeout: "10 seconds"
+      gracefulShutdownTimeout: own.shutdownTimeout
     })
     // A closed server no longer watches its time-outs: who sends nothing more would keep it from ending.
     yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))

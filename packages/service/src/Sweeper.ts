@@ -1,8 +1,8 @@
-import { Cause, Duration, Effect, Latch, Layer, Metric, Random, type Scope } from "effect"
+import { Duration, Effect, Latch, Layer, Metric, Random, type Scope } from "effect"
 import { Health } from "./Health.ts"
 
 export interface Options<E, R> {
-  /** Seen in health reports and metrics: `order.unfinished-checkouts`. */
+  /** Seen in health reports, metrics and spans: `order.waiting-orders`. */
   readonly name: string
   /** Between two sweeps, give or take a tenth, so that replicas do not march in step. */
   readonly every: Duration.Input
@@ -35,30 +35,31 @@ const failures = Metric.counter("marketplace.sweeper.failures", {
  * failed sweep, defects included, is logged and tried again after 1, 2, 4 … 30 s; nothing ends the loop. It is not healthy
  * without a success for three turns and a minute.
  */
-export const make = Effect.fnUntraced(function*<E, R>(options: Options<E, R>): Effect.fn.Return<Sweeper, never, Health | Scope.Scope | R> {
+export const make = Effect.fnUntraced(function*<E, R>(
+  { batch, every, name, sweep }: Options<E, R>
+): Effect.fn.Return<Sweeper, never, Health | Scope.Scope | R> {
   const health = yield* Health
-  const every = Duration.toMillis(Duration.fromInputUnsafe(options.every))
-  const succeeded = yield* health.registerLoop(options.name, 3 * every + 60_000)
+  const pause = Duration.toMillis(Duration.fromInputUnsafe(every))
+  const succeeded = yield* health.registerLoop(name, 3 * pause + 60_000)
   const woken = yield* Latch.make()
   const count = (metric: typeof items, amount: number) =>
-    Metric.update(Metric.withAttributes(metric, { sweeper: options.name }), amount)
+    Metric.update(Metric.withAttributes(metric, { sweeper: name }), amount)
   let failed = 0
 
   const sleep = (millis: number) => Effect.flatMap(Random.nextBetween(0.9, 1.1), (jitter) => Effect.sleep(millis * jitter))
 
-  const turn = Effect.andThen(woken.close, options.sweep(options.batch)).pipe(
-    Effect.withSpan(`sweep ${options.name}`, { root: true }),
+  const turn = Effect.andThen(woken.close, sweep(batch)).pipe(
+    Effect.withSpan(`sweep ${name}`, { root: true }),
     Effect.matchCauseEffect({
       onSuccess: Effect.fnUntraced(function*(swept) {
         failed = 0
         yield* succeeded
         yield* count(items, swept)
-        if (swept < options.batch) yield* Effect.race(sleep(every), woken.await)
+        if (swept < batch) yield* Effect.race(sleep(pause), woken.await)
       }),
       onFailure: Effect.fnUntraced(function*(cause) {
-        if (Cause.hasInterruptsOnly(cause)) return yield* Effect.failCause(cause)
         yield* count(failures, 1)
-        yield* Effect.logWarning(`${options.name} failed and tries again`, cause)
+        yield* Effect.logWarning(`${name} failed and tries again`, cause)
         yield* sleep(Math.min(30_000, 1000 * 2 ** failed++))
       })
     })

@@ -1,5 +1,4 @@
 import { Effect } from "effect"
-import type { PaymentCompleted, RefundCompleted } from "@marketplace/domain/Payment/Events"
 import * as Consumer from "@marketplace/events/Consumer"
 import { Orders } from "./Orders.ts"
 
@@ -7,7 +6,7 @@ import { Orders } from "./Orders.ts"
 export const Consumers = Consumer.layer("order", Effect.gen(function*() {
   const orders = yield* Orders
   return {
-    PaymentCompleted: ({ orderId }: PaymentCompleted) => orders.markPaid(orderId),
-    RefundCompleted: ({ orderId }: RefundCompleted) => orders.noteRefund(orderId)
+    PaymentCompleted: ({ orderId }) => orders.markPaid(orderId),
+    RefundCompleted: ({ orderId }) => orders.noteRefund(orderId)
   }
 }))

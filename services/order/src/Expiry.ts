@@ -1,4 +1,4 @@
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { expire, type Order } from "@marketplace/domain/Order/Order"
 import { PaymentClient } from "@marketplace/service/Clients"
@@ -14,7 +14,7 @@ const lease = Duration.seconds(10)
  * Drives waiting orders on: one that is still being placed to its decision, one whose payment deadline is over to its end.
  * It expires only after payment has sealed it; while a payment may still succeed the order is asked again after the lease.
  */
-export const Expiry = Sweeper.layer("order-expiry", Effect.gen(function*() {
+export const Expiry = Layer.unwrap(Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const orders = yield* OrderRepository
   const payments = yield* PaymentClient
@@ -32,7 +32,8 @@ export const Expiry = Sweeper.layer("order-expiry", Effect.gen(function*() {
       Effect.annotateLogs("marketplace.order.id", order.id)
     )
 
-  return {
+  return Sweeper.layer({
+    name: "order.waiting-orders",
     every: sweepInterval,
     batch: 50,
     sweep: (limit: number) =>
@@ -40,5 +41,5 @@ export const Expiry = Sweeper.layer("order-expiry", Effect.gen(function*() {
         Effect.tap((due) => Effect.forEach(due, drive, { concurrency: 4, discard: true })),
         Effect.map((due) => due.length)
       )
-  }
+  })
 }))

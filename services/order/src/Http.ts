@@ -2,12 +2,12 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import { Member } from "@marketplace/schema/Access"
-import { NotSellable, OrderApi, OrderRejected, OrderUnknown, OrderView, TimelineEntryView, TotalDiffers } from "@marketplace/schema/Order/HttpApi"
+import { NotSellable, OrderApi, OrderRejected, OrderUnknown, TimelineEntryView, TotalDiffers } from "@marketplace/schema/Order/HttpApi"
 import { CursorInvalid } from "@marketplace/schema/Product/HttpApi"
 import { Unavailable } from "@marketplace/schema/Problems"
 import { Cursor } from "@marketplace/service/Cursor"
-import * as Idempotency from "@marketplace/service/Idempotency"
-import { Checkout } from "./Checkout.ts"
+import { type Attempt, Idempotency } from "@marketplace/service/Idempotency"
+import { Checkout, placing } from "./Checkout.ts"
 import { Orders } from "./Orders.ts"
 import { orderView, placingAnswer } from "./Views.ts"
 
@@ -16,16 +16,16 @@ export const Http = HttpApiBuilder.group(OrderApi, "orders", Effect.fn(function*
   const checkout = yield* Checkout
   const orders = yield* Orders
   const cursors = yield* Cursor
-  const replay = Idempotency.replay(OrderView, OrderRejected)
+  const idempotency = yield* Idempotency
 
   return handlers.handleAll({
     place: Effect.fn(function*({ headers, payload }) {
       const { memberId } = yield* Member
-      const request = yield* Idempotency.request("orders.place", memberId, headers["idempotency-key"], payload)
-      const placed = yield* checkout.place({ ...payload, memberId, request })
-      if (placed._tag === "Answered") return yield* replay(placed.answer)
-      const answer = placingAnswer(placed.order)
-      return answer instanceof OrderRejected ? yield* answer : answer
+      const place = Effect.fnUntraced(function*(attempt: Attempt<OrderId>) {
+        const answer = placingAnswer(yield* checkout.place(attempt, { ...payload, memberId }))
+        return answer instanceof OrderRejected ? yield* answer : answer
+      })
+      return yield* idempotency.attempt(placing, { caller: memberId, key: headers["idempotency-key"] }, place)
     }, Effect.catchTags({
       VariantsNotSellable: ({ variantIds }) => new NotSellable({ variantIds }),
       TotalChanged: ({ actual, expected }) => new TotalDiffers({ actual, expected }),

@@ -16,10 +16,13 @@ import { Settings } from "./Settings.ts"
 
 export { Rpc } from "./Rpc.ts"
 
+/** Order and payment both have one, each in its own schema: in one process they must not share it. */
+const idempotency = Layer.fresh(Idempotency.layer)
+
 /** What the service can do. It asks for its database, order and a `PaymentGateway`; who launches it chooses them. */
 export const application = Payments.layer.pipe(
   Layer.provideMerge(Settlement.layer),
-  Layer.provideMerge(Layer.mergeAll(PaymentRepository.layer, Idempotency.layer, Settings.layer)),
+  Layer.provideMerge(Layer.mergeAll(PaymentRepository.layer, idempotency, Settings.layer)),
   Layer.provide(Outbox.Outbox.layer("payment"))
 )
 

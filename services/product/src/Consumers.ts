@@ -1,5 +1,4 @@
 import { Effect } from "effect"
-import type { OrderStatusChanged } from "@marketplace/domain/Order/Events"
 import * as Consumer from "@marketplace/events/Consumer"
 import { Products } from "./Products.ts"
 import { Reservations } from "./Reservations.ts"
@@ -9,7 +8,7 @@ export const Consumers = Consumer.layer("product", Effect.gen(function*() {
   const products = yield* Products
   const reservations = yield* Reservations
   return {
-    OrderStatusChanged: ({ orderId, scope, to }: OrderStatusChanged) => {
+    OrderStatusChanged: ({ orderId, scope, to }) => {
       if (scope !== "order") return Effect.void
       switch (to) {
         case "PLACED":

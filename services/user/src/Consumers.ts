@@ -1,5 +1,4 @@
 import { Effect } from "effect"
-import type { OrderStatusChanged } from "@marketplace/domain/Order/Events"
 import * as Consumer from "@marketplace/events/Consumer"
 import { Members } from "./Members.ts"
 
@@ -7,7 +6,7 @@ import { Members } from "./Members.ts"
 export const Consumers = Consumer.layer("user", Effect.gen(function*() {
   const members = yield* Members
   return {
-    OrderStatusChanged: ({ memberId, scope, to }: OrderStatusChanged) =>
+    OrderStatusChanged: ({ memberId, scope, to }) =>
       scope === "order" && to === "PLACED" ? members.countPurchase(memberId) : Effect.void
   }
 }))

@@ -3,7 +3,7 @@ import { HttpServerRequest } from "effect/http"
 import { createHash } from "node:crypto"
 
 /** Method, path and body of the current request: SHA-256 over canonical JSON, so that blanks and the order of keys do not matter. */
-export const fingerprintOf: Effect.Effect<string, never, HttpServerRequest.HttpServerRequest> = Effect.gen(function*() {
+export const fingerprint: Effect.Effect<string, never, HttpServerRequest.HttpServerRequest> = Effect.gen(function*() {
   const request = yield* HttpServerRequest.HttpServerRequest
   const body = yield* Effect.orDie(request.json)
   const path = request.url.replace(/[?#].*$/s, "")

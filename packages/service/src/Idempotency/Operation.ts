@@ -16,7 +16,7 @@ export interface Answer {
   readonly body: string
 }
 
-/** Refusals that stay what they are when they are asked again: 4xx, without 429. */
+/** Refusals that stay what they are when they are asked for again: 4xx without 429. */
 export type Final<Problem> = Problem extends { readonly status: infer Status extends number }
   ? Status extends 429 ? never : `${Status}` extends `4${string}` ? Problem : never
   : never
@@ -29,8 +29,9 @@ export const operation = <Endpoint extends HttpApiEndpoint.Top, Id extends strin
   endpoint: Endpoint,
   id: { readonly make: (id: string) => Id }
 ): Operation<Id, Endpoint["~Success"]["Type"], Final<Endpoint["~Error"]["Type"]>> => {
-  const success = Schema.Union([...endpoint.success])
-  const status = Array.from(endpoint.success, ({ ast }) => SchemaAST.resolveAt<number>("httpApiStatus")(ast))[0] ?? 200
+  // An endpoint keeps the types of its schemas apart from them; what the contracts send needs no services.
+  const [success = Schema.Void] = endpoint.success as ReadonlySet<Schema.Codec<unknown, unknown>>
+  const status = SchemaAST.resolveAt<number>("httpApiStatus")(success.ast) ?? 200
   const encodeView = Schema.encodeUnknownEffect(success)
   return {
     route: `${endpoint.method} ${endpoint.path}`,
@@ -39,8 +40,8 @@ export const operation = <Endpoint extends HttpApiEndpoint.Top, Id extends strin
       if (!HttpServerRespondable.isRespondable(answer)) {
         return { status, body: JSON.stringify(yield* Effect.orDie(encodeView(answer))) }
       }
-      const refusal = yield* HttpServerRespondable.toResponse(answer)
-      return { status: refusal.status, body: refusal.body._tag === "Uint8Array" ? new TextDecoder().decode(refusal.body.body) : "{}" }
+      const { body, status: refused } = yield* HttpServerRespondable.toResponse(answer)
+      return { status: refused, body: body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : "{}" }
     })
   }
 }

@@ -51,20 +51,21 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
 
   const update = Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
     Effect.gen(function*() {
-      const row = yield* locked(id)
+      const row = yield* locked(id).pipe(
+        Effect.catchTag("NoSuchElementError", () => new ProductNotFound({ productId: id })),
+        Effect.catchTag("SchemaError", Effect.die)
+      )
       const current = product(row)
       const { events, state } = yield* Effect.fromResult(rule(current))
       if (state === current) return state
-      yield* sql`update product set ${
-        sql.update({ ...(yield* encode(state)), sequence: row.sequence + events.length }, ["id"])
-      }, version = version + 1 where id = ${id}`
+      const columns = yield* Effect.orDie(encode(state))
+      yield* sql`update product set ${sql.update({ ...columns, sequence: row.sequence + events.length }, ["id"])}, version = version + 1 where id = ${id}`
       yield* outbox.append({ after: row.sequence, events })
       return state
     }).pipe(
       sql.withTransaction,
       Effect.retry({ while: (error) => SqlError.isSqlError(error) && error.isRetryable, schedule: conflicts }),
-      Effect.catchIf(isAbsence, () => new ProductNotFound({ productId: id })),
-      Effect.catchIf(isDefect, Effect.die)
+      Effect.catchIf(SqlError.isSqlError, Effect.die)
     )
   )
 
@@ -96,6 +97,3 @@ const encode = Schema.encodeEffect(Columns)
 
 const uuidArray = (ids: ReadonlyArray<string>): string => `{${ids.join(",")}}`
 const variantIds = ({ variants }: Product): string => uuidArray(variants.map(({ id }) => id))
-
-const isAbsence = (error: unknown) => error instanceof Error && "_tag" in error && error._tag === "NoSuchElementError"
-const isDefect = (error: unknown): error is SqlError.SqlError | Schema.SchemaError => SqlError.isSqlError(error) || Schema.isSchemaError(error)

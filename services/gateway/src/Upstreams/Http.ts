@@ -2,7 +2,7 @@ import { Config, Effect, Layer, Ref } from "effect"
 import { HttpClient, HttpClientRequest, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Unavailable } from "@marketplace/schema/Problems"
 import type { EventContext } from "@marketplace/schema/Topology"
-import { Upstreams } from "./Upstreams.ts"
+import { Upstreams } from "../Upstreams.ts"
 
 /**
  * Other machines, in turn: `USER_URL`, `PRODUCT_URL`, `ORDER_URL` and `PAYMENT_URL` each take one or more addresses with

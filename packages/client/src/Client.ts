@@ -1,0 +1,27 @@
+import { Effect, type Redacted, Ref } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
+import { MemberOnly } from "@marketplace/schema/Access"
+import { MarketplaceApi } from "@marketplace/schema/MarketplaceApi"
+
+/** What a client remembers between two calls: the access token of its last log-in. */
+export type Token = Ref.Ref<Redacted.Redacted | undefined>
+
+/**
+ * A client of the whole public API, derived from the contracts: answers come back as their classes, problems as tagged
+ * errors. Log in with `client.sessions.logIn`, put the access token into `token`, and the guarded operations send it.
+ *
+ * @param baseUrl of the gateway, as `http://127.0.0.1:8080`
+ */
+export const make = Effect.fnUntraced(function*(baseUrl: string) {
+  const token: Token = yield* Ref.make<Redacted.Redacted | undefined>(undefined)
+  const client = yield* HttpApiClient.make(MarketplaceApi, {
+    transformClient: HttpClient.mapRequest(HttpClientRequest.prependUrl(baseUrl))
+  }).pipe(
+    Effect.provide(HttpApiMiddleware.layerClient(MemberOnly, ({ next, request }) =>
+      Effect.flatMap(Ref.get(token), (known) => next(known === undefined ? request : HttpClientRequest.bearerToken(request, known)))))
+  )
+  return { ...client, token }
+})
+
+export type Client = Effect.Success<ReturnType<typeof make>>

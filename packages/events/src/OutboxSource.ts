@@ -1,0 +1,105 @@
+import { Clock, Duration, Effect, Metric } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { SqlClient, type SqlError } from "effect/sql"
+import type { EventContext, EventName } from "@marketplace/schema/Topology"
+import * as Metrics from "@marketplace/telemetry/Metrics"
+import * as Codecs from "./Codecs.ts"
+import type { Envelope } from "./Envelope.ts"
+import * as Leases from "./Leases.ts"
+import { type Listener, Wakeups } from "./Wakeups.ts"
+
+/** Where a relay finds events that wait to be published. */
+export interface OutboxSource<E> {
+  /**
+   * At most `limit` waiting events of the streams that this instance holds, each stream's in order. They keep waiting, and
+   * are given again, until they are `published`. The schemas that wrote them are known to `Codecs`.
+   */
+  readonly next: (limit: number) => Effect.Effect<ReadonlyArray<Envelope>, E>
+  /** The events of the last `next` are with the transport. Those of streams lost meanwhile are left to who has them now. */
+  readonly published: (events: ReadonlyArray<Envelope>) => Effect.Effect<void, E>
+  readonly listener: Listener
+}
+
+interface Row {
+  readonly position: bigint
+  readonly id: string
+  readonly type: EventName
+  readonly streamKey: string
+  readonly sequence: number
+  readonly occurredAt: Date
+  readonly traceparent: string | null
+  readonly causeId: string | null
+  readonly fingerprint: string
+  readonly body: Uint8Array
+}
+
+/**
+ * The service's outbox table. Streams are spread over partitions, which the instances of the service share by leases. A
+ * round is one query when there is nothing; claims are renewed three times per lease.
+ */
+export const postgres = (context: EventContext, lease: Duration.Duration) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const random = yield* SecureRandom.SecureRandom
+    const wakeups = yield* Wakeups
+    const leases = Leases.make(sql, {
+      table: "relay_partition",
+      key: "partition",
+      among: sql.literal("true"),
+      owner: yield* random.uuidV4(),
+      duration: lease
+    })
+    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(leases.release, "2 seconds")))
+
+    const pending = Metrics.outboxPending(context)
+    let held: ReadonlyArray<{ readonly partition: number; readonly epoch: bigint }> = []
+    let renewAt = 0
+    let positions = new Map<string, bigint>()
+
+    const renew = Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      if (now < renewAt) return
+      held = yield* leases.claim<{ readonly partition: number }>("")
+      yield* count
+      renewAt = now + Duration.toMillis(lease) / 3
+    })
+
+    /** Those that nobody has taken over since they were claimed. */
+    const mine = () =>
+      sql`unnest(${held.map(({ partition }) => partition)}::int[], ${held.map(({ epoch }) => epoch)}::int8[]) as h (partition, epoch)
+        join relay_partition r on r.partition = h.partition and r.epoch = h.epoch`
+
+    /** Bounded, since it is only looked at. */
+    const count = Effect.flatMap(
+      sql<{ readonly pending: number }>`select count(*)::int as pending from (select from outbox where published_at is null limit 10000) p`,
+      ([row]) => Metric.update(pending, row?.pending ?? 0)
+    )
+
+    const learn = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>) {
+      const unknown = [...new Set(rows.map(({ fingerprint }) => fingerprint))].filter((one) => Codecs.writerOf(one) === undefined)
+      if (unknown.length === 0) return
+      const found = yield* sql<{ readonly avro: string }>`select avro from event_schema where fingerprint = any (${unknown}::text[])`
+      for (const { avro } of found) Codecs.learn(avro)
+    })
+
+    const source: OutboxSource<SqlError.SqlError> = {
+      listener: yield* wakeups.listen(`outbox/${context}`),
+      next: Effect.fnUntraced(function*(limit) {
+        yield* renew
+        if (held.length === 0) return []
+        const rows = yield* sql<Row>`
+          select position, event_id as id, type, stream_key, sequence, occurred_at, traceparent, cause_id, fingerprint, body
+          from outbox where published_at is null and partition = any (array (select r.partition from ${mine()}))
+          order by position limit ${limit}`
+        yield* learn(rows)
+        positions = new Map(rows.map(({ id, position }) => [id, position]))
+        return rows.map(({ occurredAt, position: _, ...fields }) => ({ ...fields, context, occurredAt: occurredAt.getTime() }))
+      }),
+      published: (events) =>
+        Effect.asVoid(sql`
+          update outbox o set published_at = now() from ${mine()}
+          where o.published_at is null and o.partition = r.partition
+            and o.position = any (${events.flatMap(({ id }) => positions.get(id) ?? [])}::int8[])`)
+    }
+    return source
+  })

@@ -1,0 +1,137 @@
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, FiberMap, Option, Schedule } from "effect"
+import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from "kafkajs"
+import type { EventContext, EventName } from "@marketplace/schema/Topology"
+import type { Envelope } from "../Envelope.ts"
+import { Fenced, type Subscription, TransportUnavailable } from "../EventTransport.ts"
+import { partitions, type Settings } from "./Settings.ts"
+import { topicOf } from "./Topics.ts"
+import { typeOf } from "./Record.ts"
+
+/** How long a batch may keep the client from fetching other partitions, and from its heartbeat. */
+const inline = Duration.seconds(1)
+/** How often a long batch commits what it has done. */
+const commitEvery = Duration.millis(500)
+/** The client fetches about once a second. After this long without, it has silently stopped. */
+const stalledAfter = Duration.seconds(60)
+
+const attempt = <A>(what: string, run: () => Promise<A>) =>
+  Effect.tryPromise({ try: run, catch: (cause) => new TransportUnavailable({ detail: `Kafka: ${what} failed`, cause }) })
+
+/**
+ * One membership in the consumer's group, until it breaks: the client's own restarts cannot be relied on, so whoever runs
+ * this makes a new one.
+ *
+ * A partition's events are handed over in their order by a fiber of its own. When that takes long, the partition is paused
+ * and the client goes on fetching and telling the broker that it lives. Each rebalance begins a new generation: what was
+ * under way is interrupted, may not settle or commit any more, and is delivered again to whoever has the partition now.
+ */
+export const join = (
+  kafka: Kafka,
+  settings: Settings,
+  { consumer: name, contexts, handle, types }: Subscription,
+  toEnvelope: (context: EventContext, type: EventName, message: KafkaMessage) => Effect.Effect<Envelope | undefined>
+) =>
+  Effect.gen(function*() {
+    const clock = yield* Clock.Clock
+    const scope = yield* Effect.scope
+    const lanes = yield* FiberMap.make<string>()
+    const broken = yield* Deferred.make<never, TransportUnavailable>()
+    const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
+    const byTopic = new Map(contexts.map((context) => [topicOf(settings, context), context]))
+    let generation = 0
+    let alive = clock.currentTimeMillisUnsafe()
+
+    const consumer: Consumer = yield* Effect.acquireRelease(
+      Effect.sync(() => kafka.consumer({
+        groupId: `${settings.prefix}${name}`,
+        sessionTimeout: Duration.toMillis(settings.sessionTimeout),
+        heartbeatInterval: Math.floor(Duration.toMillis(settings.sessionTimeout) / 5),
+        rebalanceTimeout: 2 * Duration.toMillis(settings.sessionTimeout),
+        maxWaitTimeInMs: 1000,
+        allowAutoTopicCreation: false,
+        retry: { retries: 5, maxRetryTime: 5000, restartOnFailure: () => Promise.resolve(false) }
+      })),
+      // It may wait for answers that never come.
+      (consumer) => Effect.ignore(Effect.timeout(attempt("disconnecting", () => consumer.disconnect()), "5 seconds"))
+    )
+
+    const isAlive = () => {
+      alive = clock.currentTimeMillisUnsafe()
+    }
+    const newGeneration = () => {
+      generation++
+      isAlive()
+      return runPromise(FiberMap.clear(lanes))
+    }
+    consumer.on("consumer.rebalancing", newGeneration)
+    consumer.on("consumer.group_join", newGeneration)
+    consumer.on("consumer.fetch", isAlive)
+    consumer.on("consumer.heartbeat", isAlive)
+    consumer.on("consumer.crash", ({ payload: { error } }) =>
+      runPromise(Deferred.fail(broken, new TransportUnavailable({ detail: `Kafka: the consumer ${name} crashed`, cause: error }))))
+
+    /** Only as long as the generation lasts: a later one may be somebody else's. A failed commit is made good by the next. */
+    const commit = ({ batch: { partition, topic }, commitOffsetsIfNecessary }: EachBatchPayload, mine: number, last: string) =>
+      Effect.suspend(() => {
+        if (mine !== generation) return Effect.void
+        const offset = String(BigInt(last) + 1n)
+        return attempt("committing", () => commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] })).pipe(
+          Effect.catch((error) => Effect.logDebug(`${name}: an offset is committed later`, error))
+        )
+      })
+
+    const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: number) {
+      const settle = Effect.suspend(() => mine === generation ? Effect.void : new Fenced({ consumer: name }))
+      let committed = clock.currentTimeMillisUnsafe()
+      for (const message of payload.batch.messages) {
+        const type = typeOf(message, types)
+        const envelope = type === undefined ? undefined : yield* toEnvelope(context, type, message)
+        if (envelope !== undefined) yield* handle({ envelope, settle })
+        if (clock.currentTimeMillisUnsafe() - committed >= Duration.toMillis(commitEvery)) {
+          yield* commit(payload, mine, message.offset)
+          committed = clock.currentTimeMillisUnsafe()
+        }
+      }
+      yield* commit(payload, mine, payload.batch.lastOffset())
+    }, Effect.catchTag("Fenced", () => Effect.void), Effect.tapCause((cause) =>
+      Deferred.fail(broken, new TransportUnavailable({ detail: `${name}: a handler died`, cause }))))
+
+    const eachBatch = Effect.fnUntraced(function*(payload: EachBatchPayload) {
+      const { batch, pause, resolveOffset } = payload
+      const { partition, topic } = batch
+      const context = byTopic.get(topic)
+      if (context === undefined) return
+      const mine = generation
+      const lane = yield* FiberMap.run(lanes, `${topic}/${partition}`, consume(payload, context, mine))
+      // An offset that is resolved is not fetched again by this member: only what was dealt with may be.
+      const resolve = () => mine === generation && resolveOffset(batch.lastOffset())
+      const ended = yield* Effect.timeoutOption(Fiber.await(lane), inline)
+      if (Option.isSome(ended)) {
+        if (Exit.isSuccess(ended.value)) resolve()
+        return
+      }
+      const resume = pause()
+      resolve()
+      yield* Fiber.await(lane).pipe(
+        Effect.tap((exit) => Exit.isSuccess(exit) || mine !== generation ? Effect.sync(resume) : Effect.void),
+        Effect.forkIn(scope)
+      )
+    })
+
+    const watch = Effect.suspend(() =>
+      clock.currentTimeMillisUnsafe() - alive < Duration.toMillis(stalledAfter)
+        ? Effect.void
+        : new TransportUnavailable({ detail: `Kafka: the consumer ${name} has stalled`, cause: undefined })
+    ).pipe(Effect.repeat(Schedule.spaced("5 seconds")), Effect.andThen(Effect.never))
+
+    yield* attempt("connecting", () => consumer.connect())
+    yield* attempt("subscribing", () => consumer.subscribe({ topics: [...byTopic.keys()], fromBeginning: true }))
+    yield* attempt("running", () =>
+      consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: contexts.length * partitions,
+        eachBatch: (payload) => runPromise(eachBatch(payload))
+      }))
+    return yield* Effect.raceFirst(Deferred.await(broken), watch)
+  })

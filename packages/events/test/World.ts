@@ -1,0 +1,107 @@
+import { Context, DateTime, Duration, Effect, Layer } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { SqlClient } from "effect/sql"
+import { PgClient } from "@effect/sql-pg"
+import { OrderStatusChanged } from "@marketplace/domain/Order/Events"
+import { OrderId } from "@marketplace/domain/Order/Ids"
+import { ProductStockChanged } from "@marketplace/domain/Product/Events"
+import { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
+import { MemberId } from "@marketplace/domain/User/Ids"
+import * as Database from "@marketplace/postgres/Database"
+import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import type { DatabaseSchema } from "@marketplace/postgres/Schemas"
+import type { EventContext, MarketplaceEvent } from "@marketplace/schema/Topology"
+import * as TestDatabase from "../../testing/src/TestDatabase.ts"
+import * as Codecs from "../src/Codecs.ts"
+import type { Envelope } from "../src/Envelope.ts"
+import * as Outbox from "../src/Outbox.ts"
+import { eventsSchema } from "../src/TransportPostgres.ts"
+
+const contexts: ReadonlyArray<EventContext> = ["user", "product", "order", "payment"]
+
+/** What a service of the tests keeps: an aggregate that only counts its events, and what it was told. */
+const tables = {
+  id: "0001_test",
+  sql: `
+    create table aggregate (id uuid primary key, sequence int not null);
+    create table effect (
+      position bigint generated always as identity primary key,
+      event_id uuid not null, stream_key text not null, sequence int not null, type text not null
+    );`
+}
+
+const schemas: ReadonlyArray<DatabaseSchema> = [
+  ...contexts.map((context) => ({ name: `${context}_service`, migrations: [Outbox.migration, tables] })),
+  eventsSchema
+]
+
+/** A fresh database with the schemas of all services. */
+export const database = TestDatabase.layer(schemas)
+
+/** A process of a service as far as it has a pool of its own, with the rights of the service's role. */
+export const connection = (service: EventContext) =>
+  Layer.unwrap(Effect.map(PostgresServer, (server) =>
+    Layer.fresh(Database.layer({ url: server.urlOf(`${service}_service`), service, maxConnections: 10 })))).pipe(
+    Layer.provideMerge(SecureRandom.layerWebCrypto)
+  )
+
+/** As the owner, who may look at everything. */
+export const asOwner = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(PostgresServer, ({ ownerUrl }) =>
+    Effect.provide(effect, Layer.fresh(Database.layer({ url: ownerUrl, service: "test", maxConnections: 1 }))))
+
+/** Ends all sessions of a service's role on this database, as an administrator would. */
+export const terminate = (service: EventContext) =>
+  asOwner(PgClient.PgClient.use((sql) =>
+    sql<{ n: number }>`select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
+      where usename = ${`${service}_service`} and datname = current_database()`)).pipe(Effect.map(([row]) => row?.n ?? 0))
+
+export const newId = Effect.flatMap(SecureRandom.SecureRandom, (random) => random.uuidV7())
+
+export const statusChanged = (orderId: string, to = "PAID") =>
+  OrderStatusChanged.make({
+    orderId: OrderId.make(orderId),
+    memberId: MemberId.make("01890a5d-ac96-774b-bcce-b302099a8057"),
+    scope: "order",
+    sellerOrderId: null,
+    from: "AWAITING_PAYMENT",
+    to,
+    cause: "pay"
+  })
+
+export const stockChanged = (variantId: string, available: number) =>
+  ProductStockChanged.make({
+    productId: ProductId.make("01890a5d-ac96-774b-bcce-b302099a8058"),
+    variantId: VariantId.make(variantId),
+    available,
+    sold: 1
+  })
+
+/** An event on its way, as the relay hands it to the transport. */
+export const envelope = Effect.fnUntraced(function*(event: MarketplaceEvent, sequence: number, rest: Partial<Envelope> = {}) {
+  const now = yield* DateTime.now
+  const made: Envelope = {
+    ...(yield* Codecs.encode(event)),
+    id: yield* newId,
+    sequence,
+    occurredAt: DateTime.toEpochMillis(now),
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    causeId: null,
+    ...rest
+  }
+  return made
+})
+
+/** Looks until it is so; a bounded wait for what other fibers and the server do. */
+export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (found: A) => boolean, within: Duration.Input = "15 seconds") =>
+  Effect.gen(function*() {
+    let found = yield* look
+    while (!holds(found)) {
+      yield* Effect.sleep("10 millis")
+      found = yield* look
+    }
+    return found
+  }).pipe(Effect.timeoutOrElse({
+    duration: within,
+    orElse: () => Effect.flatMap(look, (found) => Effect.die(new Error(`still ${JSON.stringify(found, (_, v) => typeof v === "bigint" ? String(v) : v)}`)))
+  }))

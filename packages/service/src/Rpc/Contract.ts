@@ -1,0 +1,11 @@
+import type { Rpc, RpcGroup } from "effect/rpc"
+import type { ServiceName } from "@marketplace/schema/Access"
+
+/** The procedures of a service and who may call them. All are idempotent: a call without an answer is sent again. */
+export interface Contract<Rpcs extends Rpc.Any> {
+  readonly callee: ServiceName
+  readonly group: RpcGroup.RpcGroup<Rpcs>
+  readonly callers: ReadonlyArray<ServiceName>
+}
+
+export const pathOf = (callee: ServiceName): `/rpc/${string}` => `/rpc/${callee}`

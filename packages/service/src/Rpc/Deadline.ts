@@ -1,0 +1,21 @@
+import { Clock, Context, Effect, Option } from "effect"
+import { Headers } from "effect/http"
+
+/** By which the work of this fiber must have its answers, in milliseconds of the monotonic clock. Later answers find nobody. */
+export const Deadline = Context.Reference<number>("@marketplace/service/Deadline", { defaultValue: () => Infinity })
+
+/** Milliseconds that no correction of the wall clock moves. */
+export const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
+
+/** Tells the callee what is left, in milliseconds: the clocks of two machines have no common beginning. */
+const header = "x-deadline-millis"
+
+export const tell = (remaining: number) => ({ [header]: String(Math.ceil(remaining)) })
+
+/** What a procedure calls in turn gets no longer than its own caller waits. */
+export const inherit = (headers: Headers.Headers) => <A, E, R>(operation: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
+  const remaining = Number(Option.getOrElse(Headers.get(headers, header), () => "Infinity"))
+  return Number.isNaN(remaining)
+    ? operation
+    : Effect.flatMap(monotonicMillis, (now) => Effect.provideService(operation, Deadline, now + remaining))
+}

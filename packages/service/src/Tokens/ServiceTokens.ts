@@ -1,0 +1,80 @@
+import { Clock, Config, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
+import { ServiceName, ServiceRefused } from "@marketplace/schema/Access"
+import { type Kind, sign, verify } from "./Jwt.ts"
+import { generateKeys, importKeys, InvalidKey, JwkSet, readSigningKey } from "./Keys.ts"
+
+const serviceToken: Kind = { typ: "service+jwt", lifetime: Duration.seconds(60) }
+
+/** One token serves all calls to a callee until so long before its end. */
+const renewal = Duration.seconds(10)
+
+/**
+ * With which a service proves to another that it is calling. Each has a key of its own and signs as itself alone; on whose
+ * behalf it calls is part of the procedure.
+ */
+export class ServiceTokens extends Context.Service<ServiceTokens, {
+  /** Signs as this one. */
+  readonly name: ServiceName
+  readonly issue: (callee: ServiceName) => Effect.Effect<Redacted.Redacted>
+  /** Who calls, if the token is meant for this callee. */
+  readonly verify: (token: Redacted.Redacted, callee: ServiceName) => Effect.Effect<ServiceName, ServiceRefused>
+}>()("@marketplace/service/ServiceTokens") {
+  /**
+   * @param keySet the public keys of all services. A key's `kid` is the name of its service; while a key is being changed
+   * there are two, and one has something behind a slash: `order` and `order/2`.
+   */
+  static readonly layer = (options: { readonly name: ServiceName; readonly privatePem: Redacted.Redacted; readonly keySet: JwkSet }) =>
+    Layer.effect(ServiceTokens, make(options))
+
+  /** From `SERVICE_PRIVATE_KEY` (PKCS#8 PEM) and `SERVICE_JWKS`. */
+  static readonly layerConfig = (name: ServiceName) =>
+    Layer.unwrap(Effect.gen(function*() {
+      const privatePem = yield* Config.Redacted("SERVICE_PRIVATE_KEY")
+      const keySet = yield* Config.schema(Schema.fromJsonString(JwkSet), "SERVICE_JWKS")
+      return ServiceTokens.layer({ name, privatePem, keySet })
+    }))
+}
+
+/** A key for each service, for an installation on one machine. */
+export const generateServiceKeys = Effect.gen(function*() {
+  const pairs = yield* Effect.forEach(ServiceName.literals, (name) => Effect.map(generateKeys, (pair) => ({ ...pair, name })))
+  const keySet: JwkSet = { keys: pairs.map(({ name, publicJwk }) => ({ ...publicJwk, kid: name })) }
+  return {
+    keySet,
+    /** Everything that `layer` asks for. */
+    of: (name: ServiceName) => ...
+  }
+})
+
+const ownerOf = (kid: string) => kid.split("/")[0]
+
+const make = Effect.fnUntraced(function*({ keySet, name, privatePem }: Parameters<typeof ServiceTokens.layer>[0]) {
+  const { privateKey, publicJwk } = yield* readSigningKey("SERVICE_PRIVATE_KEY", privatePem)
+  const keys = yield* importKeys(keySet)
+  // Otherwise nobody would believe this service, which would show only at its first call.
+  const own = keySet.keys.find(({ kid, x }) => x === publicJwk.x && ownerOf(kid) === name)
+  if (own === undefined) return yield* new InvalidKey({ detail: `SERVICE_JWKS has no key of ${name} that fits SERVICE_PRIVATE_KEY` })
+  const issued = new Map<ServiceName, { readonly token: Redacted.Redacted; readonly renewAt: number }>()
+
+  return ServiceTokens.of({
+    name,
+    issue: Effect.fnUntraced(function*(callee) {
+      const now = yield* Clock.currentTimeMillis
+      const known = issued.get(callee)
+      if (known !== undefined && now < known.renewAt) return known.token
+      const token = Redacted.make(yield* sign(serviceToken, { sub: name, aud: callee }, { kid: own.kid, privateKey }))
+      issued.set(callee, { token, renewAt: now + Duration.toMillis(serviceToken.lifetime) - Duration.toMillis(renewal) })
+      return token
+    }),
+    verify: Effect.fnUntraced(function*(token, callee) {
+      const expected = { ...serviceToken, audience: callee, claims: ["sub"] }
+      const { kid, payload } = yield* verify(token, expected, (kid) => Effect.succeed(keys.get(kid)))
+      const caller = yield* Schema.decodeUnknownEffect(ServiceName)(payload.sub)
+      if (ownerOf(kid) !== caller) return yield* new ServiceRefused({ reason: "signed with the key of another service" })
+      return caller
+    }, Effect.catchTags({
+      TokenRefused: ({ reason }) => new ServiceRefused({ reason }),
+      SchemaError: () => new ServiceRefused({ reason: "sub is no service" })
+    }))
+  })
+})

@@ -1,0 +1,336 @@
+import { assert, layer } from "@effect/vitest"
+import { Config, Context, Effect, Layer, Logger, References, Schema, type Scope } from "effect"
+import { HttpRouter, HttpServer, type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { Unauthenticated, Unavailable, ValidatesRequests } from "@marketplace/schema/Problems"
+import { lenient, strict } from "@marketplace/schema/Requests"
+import { request as nodeRequest } from "node:http"
+import * as Net from "node:net"
+import { Health } from "../src/Health.ts"
+import * as InvalidRequests from "../src/InvalidRequests.ts"
+import * as Server from "../src/Server.ts"
+
+/** One operation per way to fail. */
+class ShopApi extends HttpApi.make("shop")
+  .add(
+    HttpApiGroup.make("things").add(
+      HttpApiEndpoint.post("make", "/v1/things", {
+        payload: Schema.Struct({
+          name: Schema.String,
+          parts: Schema.Array(Schema.Struct({ "a/b": Schema.Int })),
+          note: Schema.optionalKey(Schema.String)
+        }),
+        success: Schema.Struct({ name: Schema.String })
+      }),
+      HttpApiEndpoint.get("get", "/v1/things/:id", {
+        params: { id: Schema.Literals(["fine", "public", "busy", "stranger", "broken", "databaseAway"]) },
+        success: Schema.Struct({ id: Schema.String }),
+        error: [Unavailable, Unauthenticated]
+      })
+    )
+  )
+  .annotate(HttpApi.ParseOptions, strict)
+  .annotate(HttpApi.HeadersParseOptions, lenient)
+  .middleware(ValidatesRequests)
+{}
+
+type Outcome = Effect.Effect<{ readonly id: string } | HttpServerResponse.HttpServerResponse, Unavailable | Unauthenticated>
+
+const outcomes: Readonly<Record<"fine" | "public" | "busy" | "stranger" | "broken" | "databaseAway", Outcome>> = {
+  fine: Effect.succeed({ id: "fine" }),
+  public: Effect.succeed(HttpServerResponse.jsonUnsafe({ id: "public" }, { headers: { "cache-control": "public, max-age=60" } })),
+  busy: Effect.suspend(() => new Unavailable({ retryAfterSeconds: 7 })),
+  stranger: Effect.suspend(() => new Unauthenticated({})),
+  broken: Effect.die(new Error("password=hunter2")),
+  databaseAway: Effect.die(new SqlError({ reason: new ConnectionError({ cause: new Error("gone"), operation: "connect" }) }))
+}
+
+const Shop = HttpApiBuilder.layer(ShopApi).pipe(
+  Layer.provide(HttpApiBuilder.group(ShopApi, "things", (handlers) =>
+    handlers.handleAll({
+      make: ({ payload }) => Effect.succeed({ name: payload.name }),
+      get: ({ params }) => outcomes[params.id]
+    }))),
+  Layer.provide(InvalidRequests.layer)
+)
+
+interface Line {
+  readonly message: unknown
+  readonly cause: string
+  readonly annotations: Readonly<Record<string, unknown>>
+}
+
+const lines: Array<Line> = []
+const collect = Logger.layer([Logger.make(({ cause, fiber, message }) => {
+  lines.push({ message, cause: cause.reasons.map(String).join(), annotations: fiber.getRef(References.CurrentLogAnnotations) })
+})])
+
+const World = Server.serve(Shop, { service: "shop", port: Config.succeed(0) }).pipe(
+  Layer.provideMerge(Health.layer),
+  Layer.provide(collect)
+)
+
+const portOf = Effect.map(HttpServer.HttpServer, ({ address }) => {
+  if (!("port" in address)) throw new Error("no port")
+  return address.port
+})
+
+interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: any
+}
+
+const call = (path: string, init: RequestInit = {}): Effect.Effect<Answer, never, HttpServer.HttpServer> =>
+  Effect.flatMap(portOf, (port) =>
+    Effect.promise(async () => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, init)
+      const text = await response.text()
+      return { status: response.status, headers: response.headers, body: text === "" ? undefined : JSON.parse(text) }
+    }))
+
+const post = (body: unknown, headers: Record<string, string> = {}) =>
+  call("/v1/things", {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body)
+  })
+
+const assertProblem = (answer: Answer, expected: { readonly status: number; readonly type: string; readonly instance: string }) => {
+  assert.strictEqual(answer.status, expected.status)
+  assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
+  assert.strictEqual(answer.headers.get("cache-control"), "no-store")
+  assert.strictEqual(answer.headers.get("x-content-type-options"), "nosniff")
+  assert.containSubset(answer.body, expected)
+  assert.match(answer.body.traceId, /^[0-9a-f]{32}$/)
+  assert.isString(answer.body.title)
+}
+
+layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
+  it.effect("answers what the router does not know as a problem", () => Effect.gen(function*() {
+    const unknown = yield* call("/v1/nowhere?secret=1")
+    assertProblem(unknown, { status: 404, type: "/problems/route-not-found", instance: "/v1/nowhere" })
+    assert.isNull(unknown.headers.get("allow"))
+    const wrongMethod = yield* call("/v1/things/fine", { method: "DELETE" })
+    assertProblem(wrongMethod, { status: 405, type: "/problems/method-not-allowed", instance: "/v1/things/fine" })
+    assert.strictEqual(wrongMethod.headers.get("allow"), "GET, HEAD")
+    assert.strictEqual((yield* call("/v1/things")).headers.get("allow"), "POST")
+  }))
+
+  it.effect("titles problems in the caller's language", () => Effect.gen(function*() {
+    const titleFor = (language: string) =>
+      Effect.map(call("/v1/nowhere", { headers: { "accept-language": language } }), ({ body, headers }) => [headers.get("content-language"), body.title])
+    const korean = ["ko", "이 경로에는 아무것도 없습니다"]
+    const english = ["en", "There is nothing under this path"]
+    assert.deepStrictEqual(yield* titleFor("ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7"), korean)
+    assert.deepStrictEqual(yield* titleFor("en;q=0.5, ko;q=0.6"), korean)
+    assert.deepStrictEqual(yield* titleFor("en-US,en;q=0.9,ko;q=0.8"), english)
+    assert.deepStrictEqual(yield* titleFor("fr"), english)
+    assert.deepStrictEqual(yield* titleFor(";;q=,,ko;q=x"), english)
+  }))
+
+  it.effect("tells every offence of a body with its pointer", () => Effect.gen(function*() {
+    const answer = yield* post({ parts: [{ "a/b": 1.5 }, { "a/b": 1, more: 2 }], __proto__x: 1 })
+    assertProblem(answer, { status: 400, type: "/problems/invalid-request", instance: "/v1/things" })
+    assert.sameMembers(answer.body.errors.map((offence: { in: string; pointer: string }) => `${offence.in} ${offence.pointer}`), [
+      "body /name",
+      "body /parts/0/a~1b",
+      "body /parts/1/more",
+      "body /__proto__x"
+    ])
+    const params = yield* call("/v1/things/other")
+    assert.containSubset(params.body, { status: 400, errors: [{ in: "path", pointer: "/id" }] })
+  }))
+
+  it.effect("never answers with more offences than anybody reads", () => Effect.gen(function*() {
+    const { body } = yield* post(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`k${i}`, i])))
+    assert.strictEqual(body.errors.length, 100)
+  }))
+
+  it.effect("refuses what is not JSON, another type and too much", () => Effect.gen(function*() {
+    const malformed = yield* post("{\"name\":")
+    assertProblem(malformed, { status: 400, type: "/problems/invalid-request", instance: "/v1/things" })
+    const xml = yield* post("<name/>", { "content-type": "text/xml" })
+    assertProblem(xml, { status: 415, type: "/problems/unsupported-media-type", instance: "/v1/things" })
+    assert.match(xml.body.detail, /text\/xml/)
+    const large = yield* post({ name: "x".repeat(64 * 1024), parts: [] })
+    assertProblem(large, { status: 413, type: "/problems/content-too-large", instance: "/v1/things" })
+    const almost = yield* post({ name: "x".repeat(64 * 1024 - 100), parts: [] })
+    assert.strictEqual(almost.status, 200)
+  }))
+
+  it.effect("refuses a body that only grows too large while it arrives", () => Effect.gen(function*() {
+    const port = yield* portOf
+    const status = yield* Effect.callback<number | undefined>((resume) => {
+      const client = nodeRequest({ port, path: "/v1/things", method: "POST", headers: { "content-type": "application/json" } }, (response) => {
+        response.resume()
+        resume(Effect.succeed(response.statusCode))
+      })
+      client.on("error", () => {})
+      for (let i = 0; i < 10; i++) client.write("x".repeat(16 * 1024))
+      client.end()
+    })
+    assert.strictEqual(status, 413)
+  }))
+
+  it.effect("keeps what an operation declares, with the headers that it asks for", () => Effect.gen(function*() {
+    const busy = yield* call("/v1/things/busy")
+    assertProblem(busy, { status: 503, type: "/problems/unavailable", instance: "/v1/things/busy" })
+    assert.strictEqual(busy.headers.get("retry-after"), "7")
+    assert.strictEqual(busy.body.retryAfterSeconds, 7)
+    const stranger = yield* call("/v1/things/stranger")
+    assertProblem(stranger, { status: 401, type: "/problems/unauthenticated", instance: "/v1/things/stranger" })
+    assert.strictEqual(stranger.headers.get("www-authenticate"), "Bearer")
+  }))
+
+  it.effect("logs a defect under the trace id that it shows, and shows nothing else of it", () => Effect.gen(function*() {
+    const broken = yield* call("/v1/things/broken?token=abc")
+    assertProblem(broken, { status: 500, type: "/problems/internal-error", instance: "/v1/things/broken" })
+    assert.notInclude(JSON.stringify(broken.body), "hunter2")
+    const logged = lines.filter(({ annotations }) => annotations.traceId === broken.body.traceId)
+    assert.strictEqual(logged.length, 1)
+    assert.include(logged[0]!.cause, "hunter2")
+    assert.deepStrictEqual([logged[0]!.annotations.method, logged[0]!.annotations.path], ["GET", "/v1/things/broken"])
+  }))
+
+  it.effect("is unavailable, not broken, while the database is away", () => Effect.gen(function*() {
+    const away = yield* call("/v1/things/databaseAway")
+    assertProblem(away, { status: 503, type: "/problems/unavailable", instance: "/v1/things/databaseAway" })
+    assert.strictEqual(away.headers.get("retry-after"), "1")
+  }))
+
+  it.effect("stores nothing and says nothing of itself, unless the operation does", () => Effect.gen(function*() {
+    const fine = yield* call("/v1/things/fine")
+    assert.deepStrictEqual([fine.status, fine.body], [200, { id: "fine" }])
+    assert.strictEqual(fine.headers.get("cache-control"), "no-store")
+    assert.strictEqual(fine.headers.get("x-content-type-options"), "nosniff")
+    assert.deepStrictEqual(["server", "x-powered-by"].map((name) => fine.headers.get(name)), [null, null])
+    assert.strictEqual((yield* call("/v1/things/public")).headers.get("cache-control"), "public, max-age=60")
+  }))
+
+  it.effect("tells how it is", () => Effect.gen(function*() {
+    assert.deepStrictEqual((yield* call("/health/live")).body, { live: true })
+    const ready = yield* call("/health/ready")
+    assert.deepStrictEqual([ready.status, ready.body], [200, { ready: true, checks: {} }])
+  }))
+})
+
+class Upstream extends Context.Service<Upstream, {
+  readonly answer: Effect.Effect<
+    HttpServerResponse.HttpServerResponse,
+    HttpServerError.HttpServerError,
+    HttpServerRequest.HttpServerRequest | Scope.Scope
+  >
+}>()("Upstream") {}
+
+/** A gateway in the same process: everything goes to the shop without a socket. */
+const Gateway = HttpRouter.use(Effect.fnUntraced(function*(router) {
+  const { answer } = yield* Upstream
+  yield* router.add("*", "/*", (request) => {
+    const passed = request.modify({ headers: { ...request.headers, "x-passed-on": "1" } })
+    return Effect.provideService(answer, HttpServerRequest.HttpServerRequest, passed)
+  })
+}))
+
+const InMemory = Server.serve(Gateway, { service: "gateway", port: Config.succeed(0) }).pipe(
+  Layer.provide(Layer.effect(Upstream, Effect.map(HttpRouter.toHttpEffect(Server.serviceRoutes(Shop)), (answer) => ({ answer })))),
+  Layer.provide([Health.layer, NodeHttpServer.layerHttpServices, collect])
+)
+
+layer(InMemory, { excludeTestServices: true })("a service behind a gateway in memory", (it) => {
+  it.effect("answers as on a socket", () => Effect.gen(function*() {
+    const fine = yield* call("/v1/things/fine")
+    assert.deepStrictEqual([fine.status, fine.body, fine.headers.get("cache-control")], [200, { id: "fine" }, "no-store"])
+    assertProblem(yield* call("/v1/nowhere"), { status: 404, type: "/problems/route-not-found", instance: "/v1/nowhere" })
+    const wrongMethod = yield* call("/v1/things/fine", { method: "DELETE" })
+    assertProblem(wrongMethod, { status: 405, type: "/problems/method-not-allowed", instance: "/v1/things/fine" })
+    assert.strictEqual(wrongMethod.headers.get("allow"), "GET, HEAD")
+    const large = yield* post({ name: "x".repeat(64 * 1024), parts: [] })
+    assertProblem(large, { status: 413, type: "/problems/content-too-large", instance: "/v1/things" })
+    assertProblem(yield* post({}), { status: 400, type: "/problems/invalid-request", instance: "/v1/things" })
+    assert.strictEqual((yield* call("/v1/things/public")).headers.get("cache-control"), "public, max-age=60")
+  }))
+
+  it.effect("logs a defect once", () => Effect.gen(function*() {
+    const broken = yield* call("/v1/things/broken")
+    assertProblem(broken, { status: 500, type: "/problems/internal-error", instance: "/v1/things/broken" })
+    assert.strictEqual(lines.filter(({ annotations }) => annotations.traceId === broken.body.traceId).length, 1)
+  }))
+})
+
+/** Sends bytes and reads until the server closes the connection. */
+const raw = (port: number, ...parts: ReadonlyArray<string>) =>
+  Effect.callback<string>((resume) => {
+    let answer = ""
+    const socket = Net.connect(port, "127.0.0.1", () => {
+      for (const part of parts) socket.write(part)
+    })
+    socket.on("data", (chunk) => {
+      answer += chunk.toString()
+    })
+    socket.on("error", () => {})
+    socket.on("close", () => resume(Effect.succeed(answer)))
+    return Effect.sync(() => socket.destroy())
+  })
+
+const Impatient = Server.serve(Shop, {
+  service: "impatient",
+  port: Config.succeed(0),
+  limits: { headersTimeout: 300, requestTimeout: 600, maxConnections: 20 }
+}).pipe(Layer.provide([Health.layer, Logger.layer([])]))
+
+layer(Impatient, { excludeTestServices: true })("connections", (it) => {
+  const problem = (answer: string, status: number, type: string) => {
+    assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
+    assert.match(answer, /content-type: application\/problem\+json/i)
+    assert.include(answer, `"type":"${type}"`)
+  }
+
+  it.effect("that send no HTTP are told so", () => Effect.gen(function*() {
+    problem(yield* raw(yield* portOf, "hello\r\n\r\n"), 400, "/problems/bad-request")
+    problem(yield* raw(yield* portOf, "GET / HTTP/9.9\r\n\r\n"), 400, "/problems/bad-request")
+  }))
+
+  it.effect("with too large headers are told so", () => Effect.gen(function*() {
+    problem(
+      yield* raw(yield* portOf, `GET / HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(20_000)}\r\n\r\n`),
+      431,
+      "/problems/headers-too-large"
+    )
+  }))
+
+  it.effect("that do not finish their headers or their body are closed", () => Effect.gen(function*() {
+    const port = yield* portOf
+    problem(yield* raw(port, "GET / HTTP/1.1\r\nhost: x\r\n"), 408, "/problems/request-timeout")
+    problem(
+      yield* raw(port, "POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n", "{\"na"),
+      408,
+      "/problems/request-timeout"
+    )
+  }))
+
+  it.effect("that smuggle a second length are refused", () => Effect.gen(function*() {
+    problem(
+      yield* raw(
+        yield* portOf,
+        "POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/things/fine HTTP/1.1\r\n\r\n"
+      ),
+      400,
+      "/problems/bad-request"
+    )
+  }))
+
+  it.effect("cannot trace", () => Effect.gen(function*() {
+    problem(yield* raw(yield* portOf, "TRACE /v1/things HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"), 405, "/problems/method-not-allowed")
+  }))
+
+  it.effect("are closed when there are too many", () => Effect.gen(function*() {
+    const port = yield* portOf
+    const held = Array.from({ length: 20 }, () => Net.connect(port, "127.0.0.1"))
+    yield* Effect.promise(() => Promise.all(held.map((socket) => new Promise((resolve) => socket.once("connect", resolve)))))
+    assert.strictEqual(yield* raw(port, "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"), "")
+    for (const socket of held) socket.destroy()
+  }))
+})

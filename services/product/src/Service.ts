@@ -1,0 +1,29 @@
+import { Layer } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import * as Outbox from "@marketplace/events/Outbox"
+import * as Relay from "@marketplace/events/Relay"
+import { ProductApi } from "@marketplace/schema/Product/HttpApi"
+import { layerGuards } from "@marketplace/service/Callers"
+import * as InvalidRequests from "@marketplace/service/InvalidRequests"
+import { Consumers } from "./Consumers.ts"
+import { HoldReview } from "./HoldReview.ts"
+import { Http } from "./Http.ts"
+import { Products } from "./Products.ts"
+import { Reservations } from "./Reservations.ts"
+import { Settings } from "./Settings.ts"
+import { StockRepository } from "./Stock/Repository.ts"
+
+export { Rpc } from "./Rpc.ts"
+
+/** What the service can do. It asks for its database and for `ProductRepository`; who launches it chooses them. */
+export const application = Reservations.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(Products.layer, StockRepository.layer)),
+  Layer.provide(Outbox.Outbox.layer("product")),
+  Layer.provideMerge(Settings.layer)
+)
+
+/** Its part of the public API. */
+export const routes = HttpApiBuilder.layer(ProductApi).pipe(Layer.provide(Http), Layer.provide([layerGuards, InvalidRequests.layer]))
+
+/** What it does without being asked. */
+export const work = Layer.mergeAll(Consumers, HoldReview, Relay.layer("product"))
