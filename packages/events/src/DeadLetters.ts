@@ -56,8 +56,8 @@ export const make = (sql: SqlClient.SqlClient, consumer: string) => {
 
   return {
     list: (limit: number): Effect.Effect<ReadonlyArray<DeadLetter>, SqlError.SqlError> =>
-      sql<DeadLetter>`select context, stream_key, event_id, type, sequence, reason, parked_at
-        from dead_letter join parked_stream s using (consumer, context, stream_key) where consumer = ${consumer}
+      sql<DeadLetter>`select context, stream_key, event_id, type, sequence, reason, d.parked_at
+        from dead_letter d join parked_stream s using (consumer, context, stream_key) where consumer = ${consumer}
         order by s.parked_at, context, stream_key, sequence limit ${limit}`,
 
     count: Effect.map(

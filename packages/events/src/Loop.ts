@@ -10,8 +10,8 @@ export const LoopHealth = Context.Reference<
 >("@marketplace/events/LoopHealth", { defaultValue: () => () => Effect.succeed(Effect.void) })
 
 /** A loop's mark of success, for `LoopHealth` and for the metrics. */
-export const register = (name: string) =>
+export const register = (name: string, within: Duration.Input = "30 seconds") =>
   Effect.gen(function*() {
-    const told = yield* (yield* LoopHealth)(name, "30 seconds")
+    const told = yield* (yield* LoopHealth)(name, within)
     return Effect.andThen(Metrics.loopSucceeded(name), told)
   })

@@ -1,4 +1,4 @@
-import { Context, DateTime, Duration, Effect, Layer } from "effect"
+import { DateTime, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
 import { PgClient } from "@effect/sql-pg"
@@ -13,11 +13,15 @@ import type { DatabaseSchema } from "@marketplace/postgres/Schemas"
 import type { EventContext, MarketplaceEvent } from "@marketplace/schema/Topology"
 import * as TestDatabase from "../../testing/src/TestDatabase.ts"
 import * as Codecs from "../src/Codecs.ts"
+import type { About } from "../src/Consumer.ts"
 import type { Envelope } from "../src/Envelope.ts"
 import * as Outbox from "../src/Outbox.ts"
 import { eventsSchema } from "../src/TransportPostgres.ts"
 
 const contexts: ReadonlyArray<EventContext> = ["user", "product", "order", "payment"]
+
+/** Processes of a test do not wake each other. */
+export const poll = Duration.millis(50)
 
 /** What a service of the tests keeps: an aggregate that only counts its events, and what it was told. */
 const tables = {
@@ -55,6 +59,26 @@ export const terminate = (service: EventContext) =>
   asOwner(PgClient.PgClient.use((sql) =>
     sql<{ n: number }>`select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
       where usename = ${`${service}_service`} and datname = current_database()`)).pipe(Effect.map(([row]) => row?.n ?? 0))
+
+/** Starts what a process runs. It ends with the test, if it is not stopped before. */
+export const start = Effect.fnUntraced(function*<A, E, R>(layer: Layer.Layer<A, E, R>) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  const context = yield* Layer.buildWithScope(Layer.fresh(layer), scope)
+  return {
+    run: <B, F, S>(effect: Effect.Effect<B, F, S>) => Effect.provide(effect, context),
+    stop: Scope.close(scope, Exit.void)
+  }
+})
+
+/** What handlers of a service have noted with `note`, in the order of their commits as far as a stream goes. */
+export const effects = (service: EventContext) =>
+  asOwner(SqlClient.SqlClient.use((sql) =>
+    sql<{ eventId: string; streamKey: string; sequence: number; type: string }>`
+      select event_id, stream_key, sequence, type from ${sql.literal(`${service}_service`)}.effect order by position`))
+
+/** An effect to be seen by `effects`, in the transaction of the consumer. */
+export const note = (type: string, { eventId, sequence, streamKey }: About) =>
+  SqlClient.SqlClient.use((sql) => sql`insert into effect ${sql.insert({ eventId, streamKey, sequence, type })}`)
 
 export const newId = Effect.flatMap(SecureRandom.SecureRandom, (random) => random.uuidV7())
 

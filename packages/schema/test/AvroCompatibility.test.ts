@@ -24,12 +24,9 @@ const problems = (now: AvroRecord, before: AvroRecord = released) => compatible(
 
 describe("compatible versions", () => {
   it("differ in nothing, in the order of fields, or in fields with a default", () => {
+    const { at, ...others } = fields
     assert.deepStrictEqual(compatible(released, released), [])
-    assert.deepStrictEqual(compatible({ ...released, fields: released.fields.toReversed() }, edited((json) => json)), [
-      // Reversed, the first use of Line is the reference: such a schema is no Avro at all.
-      "the new version cannot read the old one: undefined type name: marketplace.order.Line",
-      "the old version cannot read the new one: undefined type name: marketplace.order.Line"
-    ])
+    assert.deepStrictEqual(compatible(derive("Shipped", "order", Schema.Struct({ at, ...others })), released), [])
     const grown = version({
       coupon: Schema.NullOr(Schema.Int),
       gift: Schema.optionalKey(Schema.Boolean),
@@ -42,7 +39,8 @@ describe("compatible versions", () => {
 
   it("may define a shared record in another place", () => {
     const moved = version({ a: Schema.NullOr(Line), ...fields })
-    const swapped = derive("Shipped", "order", Schema.Struct({ lines: fields.lines, ...fields }))
+    const { first, ...others } = fields
+    const swapped = derive("Shipped", "order", Schema.Struct({ ...others, first }))
     assert.deepStrictEqual(compatible(moved, released), [])
     assert.deepStrictEqual(compatible(swapped, released), [])
   })

@@ -3,19 +3,25 @@ import { Context, Effect, Fiber, FiberSet, Layer } from "effect"
 /**
  * Keeps a command from being cut off by its caller. A client that disconnects interrupts its handler, also between an
  * outside call and the commit that should remember it; what is started here goes on, and the handler only waits for it.
+ *
+ * Routes get theirs from `Server.serviceRoutes`, which also sees to it that commands end before what they work with is closed.
  */
 export class Commands extends Context.Service<Commands, {
   /**
    * Runs the command in a fiber of the service, with the caller's services and span, and gives its result to the caller if
-   * that one is still there. A command that fails after its caller has gone is logged. When the service stops, running
-   * commands have ten seconds to end.
+   * that one is still there. A command that fails after its caller has gone is logged.
    */
   readonly run: <A, E, R>(command: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Returns when no command runs any more. After ten seconds those that still do are interrupted. */
+  readonly stop: Effect.Effect<void>
 }>()("@marketplace/service/Commands") {
   static readonly layer = Layer.effect(Commands, Effect.gen(function*() {
     const running = yield* FiberSet.make<unknown, unknown>()
-    // Runs before the set is closed, which interrupts what is in it.
-    yield* Effect.addFinalizer(() => Effect.timeoutOption(FiberSet.awaitEmpty(running), "10 seconds"))
+    const stop = FiberSet.awaitEmpty(running).pipe(
+      Effect.timeoutOption("10 seconds"),
+      Effect.andThen(FiberSet.clear(running))
+    )
+    yield* Effect.addFinalizer(() => stop)
 
     const run = <A, E, R>(command: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
       Effect.uninterruptibleMask((restore) =>
@@ -30,6 +36,6 @@ export class Commands extends Context.Service<Commands, {
         })
       )
 
-    return Commands.of({ run })
+    return Commands.of({ run, stop })
   }))
 }

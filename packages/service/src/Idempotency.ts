@@ -1,10 +1,11 @@
-import { Context, Effect, Layer, Option, Schema } from "effect"
+import { Context, Effect, Layer, Metric, Option, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { type HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
 import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import type { Migration } from "@marketplace/postgres/Migrations"
 import { IdempotencyKeyReused, RequestInFlight } from "@marketplace/schema/Problems"
 import type { IdempotencyKey } from "@marketplace/schema/Requests"
+import * as Metrics from "@marketplace/telemetry/Metrics"
 import { Commands } from "./Commands.ts"
 import { fingerprint } from "./Idempotency/Fingerprint.ts"
 import type { Operation } from "./Idempotency/Operation.ts"
@@ -53,8 +54,8 @@ export interface Attempt<Id> {
   /** An earlier attempt committed its first step and did not come to an end: go on from what is stored. */
   readonly resumed: boolean
   /**
-   * Stores the key; run in the transaction of the first state change, so that there is both or neither. Fails if another
-   * request with this key was faster: let that roll the transaction back. Does nothing when resumed.
+   * Stores the key; the first statement in the transaction of the first state change, so that there is both or neither.
+   * Fails if another request with this key was faster: let that roll the transaction back. Does nothing when resumed.
    */
   readonly begin: Effect.Effect<void, RequestInFlight | SqlError.SqlError>
 }
@@ -174,17 +175,17 @@ export class Idempotency extends Context.Service<Idempotency, {
       const holder = yield* random.uuidV7()
       const record = { caller, route, key, fingerprint: yield* fingerprint, holder }
       const known = yield* lookup(record)
-      if (isAnswered(known)) return replay(known)
+      if (isAnswered(known)) return yield* replay(route, known)
       const id = known === undefined ? resourceId ?? idOf(holder) : idOf(known.resourceId)
-      return yield* work({
-        resourceId: id,
-        resumed: known !== undefined,
-        begin: known === undefined ? begin(record, id) : Effect.void
-      }).pipe(
-        Effect.onError(() => giveBack(record)),
+      let holds = known !== undefined
+      const first = Effect.map(begin(record, id), () => {
+        holds = true
+      })
+      return yield* work({ resourceId: id, resumed: known !== undefined, begin: known === undefined ? first : Effect.void }).pipe(
+        Effect.onError(() => holds ? giveBack(record) : Effect.void),
         // Whoever was faster may have finished by now.
         Effect.catchIf((error) => error instanceof RequestInFlight, (error) =>
-          Effect.flatMap(lookup(record), (other) => isAnswered(other) ? Effect.succeed(replay(other)) : Effect.fail(error)))
+          Effect.flatMap(lookup(record), (other) => isAnswered(other) ? replay(route, other) : Effect.fail(error)))
       )
     }, commands.run)
 
@@ -237,9 +238,12 @@ const isAnswered = <Found extends { readonly status: number | null; readonly bod
 ): found is Found & Answered => found?.status != null && found.body !== null
 
 /** The stored text itself, so that a repetition is the first answer to the byte. */
-const replay = ({ body, status }: Answered) =>
-  HttpServerResponse.text(body, {
-    status,
-    contentType: status < 400 ? "application/json" : ProblemDetails.contentType,
-    headers: { "idempotency-replayed": "true" }
-  })
+const replay = (route: string, { body, status }: Answered) =>
+  Effect.as(
+    Metric.update(Metrics.idempotencyReplays(route), 1),
+    HttpServerResponse.text(body, {
+      status,
+      contentType: status < 400 ? "application/json" : ProblemDetails.contentType,
+      headers: { "idempotency-replayed": "true" }
+    })
+  )

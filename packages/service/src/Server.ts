@@ -1,10 +1,11 @@
-import { ByteSize, Config, Effect, Layer } from "effect"
+import { ByteSize, Config, Context, Effect, Layer } from "effect"
 import { HttpIncomingMessage, HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { createServer, type ServerResponse } from "node:http"
 import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as AllowedMethods from "./AllowedMethods.ts"
+import { Commands } from "./Commands.ts"
 import * as Health from "./Health.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
 import { ofStatus } from "./ProblemTitles.ts"
@@ -46,7 +47,8 @@ export interface RouteOptions {
 /**
  * What the routes of every service have in common, whether they are served on a socket (`serve`) or built for a gateway in
  * the same process (`HttpRouter.toHttpEffect(serviceRoutes(routes))`): failures are problem documents, bodies have a
- * greatest size, browsers do not guess types, and nothing is stored on the way unless the operation said so.
+ * greatest size, browsers do not guess types, and nothing is stored on the way unless the operation said so. Routes that run
+ * commands are given `Commands`.
  *
  * In memory, build them outside the gateway's own routes layer: inside, Effect's memo map hands out the gateway's router.
  */
@@ -60,9 +62,16 @@ export const serviceRoutes = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Ro
         ProblemResponses.complete(allowed),
         Effect.map(protect)
       ), { global: true })
-    // Built before the routes and their own middleware, hence around them.
-    return Layer.provideMerge(Layer.provide(routes, allowed.layer), common)
+    // What is built first is outermost and closed last: the common middleware is around the routes' own, and the commands
+    // come to their end before the routes and all that they use are closed.
+    return endCommands.pipe(
+      Layer.provideMerge(Layer.provide(routes, allowed.layer)),
+      Layer.provideMerge(common),
+      Layer.provide(Layer.fresh(Commands.layer))
+    )
   }))
+
+const endCommands = Layer.effectDiscard(Effect.flatMap(Commands, ({ stop }) => Effect.addFinalizer(() => stop)))
 
 const protect = (response: HttpServerResponse.HttpServerResponse) =>
   response.headers["x-content-type-options"] === undefined
@@ -84,9 +93,13 @@ export interface Options extends RouteOptions {
 
 /**
  * Serves routes and `/health/…` on a socket. When the layer is closed, readiness goes first, then no connection is
- * accepted, requests under way have ten seconds to end, and what is left is cut.
+ * accepted, requests under way and then commands have ten seconds each to end, and what is left is cut.
  */
 export const serve = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =>
+  // Only the server comes out: a router that leaked would take up the routes of the next one in the same process.
+  Layer.effect(HttpServer.HttpServer, Effect.map(Layer.build(served(routes, options)), Context.get(HttpServer.HttpServer)))
+
+const served = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Options) =>
   announce(options.service).pipe(
     Layer.provideMerge(HttpRouter.serve(serviceRoutes(Layer.merge(routes, Health.routes), options), {
       disableLogger: true,

@@ -1,4 +1,5 @@
 import { Duration, Effect, Latch, Layer, Metric, Random, type Scope } from "effect"
+import * as Metrics from "@marketplace/telemetry/Metrics"
 import { Health } from "./Health.ts"
 
 export interface Options<E, R> {
@@ -20,16 +21,6 @@ export interface Sweeper {
   readonly wake: Effect.Effect<void>
 }
 
-const items = Metric.counter("marketplace.sweeper.items", {
-  description: "Items that a sweeper has dealt with",
-  incremental: true
-})
-
-const failures = Metric.counter("marketplace.sweeper.failures", {
-  description: "Sweeps that failed and are tried again",
-  incremental: true
-})
-
 /**
  * Does overdue work until the scope is closed: again at once while there is a full batch, otherwise every so often. A
  * failed sweep, defects included, is logged and tried again after 1, 2, 4 … 30 s; nothing ends the loop. It is not healthy
@@ -42,8 +33,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
   const pause = Duration.toMillis(Duration.fromInputUnsafe(every))
   const succeeded = yield* health.registerLoop(name, 3 * pause + 60_000)
   const woken = yield* Latch.make()
-  const count = (metric: typeof items, amount: number) =>
-    Metric.update(Metric.withAttributes(metric, { sweeper: name }), amount)
+  const claimed = Metrics.sweeperClaimed(name)
   let failed = 0
 
   const sleep = (millis: number) => Effect.flatMap(Random.nextBetween(0.9, 1.1), (jitter) => Effect.sleep(millis * jitter))
@@ -53,12 +43,10 @@ export const make = Effect.fnUntraced(function*<E, R>(
     Effect.matchCauseEffect({
       onSuccess: Effect.fnUntraced(function*(swept) {
         failed = 0
-        yield* succeeded
-        yield* count(items, swept)
+        yield* Effect.all([succeeded, Metrics.loopSucceeded(name), Metric.update(claimed, swept)], { discard: true })
         if (swept < batch) yield* Effect.race(sleep(pause), woken.await)
       }),
       onFailure: Effect.fnUntraced(function*(cause) {
-        yield* count(failures, 1)
         yield* Effect.logWarning(`${name} failed and tries again`, cause)
         yield* sleep(Math.min(30_000, 1000 * 2 ** failed++))
       })

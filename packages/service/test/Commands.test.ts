@@ -35,7 +35,7 @@ describe("a client that disconnects in the middle", () => {
         }))
         const context = yield* Layer.build(
           Server.serve(routes, { service: "test", port: Config.succeed(0) }).pipe(
-            Layer.provide([Commands.layer, Health.layer, Logger.layer([])])
+            Layer.provide([Health.layer, Logger.layer([])])
           )
         )
         const { address } = Context.get(context, HttpServer.HttpServer)
@@ -53,6 +53,57 @@ describe("a client that disconnects in the middle", () => {
           assert.isFalse(yield* Ref.get(committed))
         }
       }))
+  }
+})
+
+/** Open until its layer is closed; a connection pool, say. */
+class Tool extends Context.Service<Tool, { readonly isOpen: () => boolean }>()("Tool") {
+  static readonly layer = Layer.effect(Tool, Effect.acquireRelease(
+    Effect.sync(() => {
+      let open = true
+      return { isOpen: () => open, close: () => open = false }
+    }),
+    ({ close }) => Effect.sync(close)
+  ))
+}
+
+describe("a service that stops", () => {
+  for (const built of ["inside the routes", "around the server"] as const) {
+    it.live(`lets commands end before what was built ${built} is closed`, () => Effect.gen(function*() {
+      const entered = yield* Deferred.make<void>()
+      const release = yield* Deferred.make<void>()
+      const left = yield* Deferred.make<void>()
+      const found = yield* Deferred.make<boolean>()
+      const routes = HttpRouter.use(Effect.fnUntraced(function*(router) {
+        const { run } = yield* Commands
+        const tool = yield* Tool
+        const work = Deferred.succeed(entered, undefined).pipe(
+          Effect.andThen(Deferred.await(release)),
+          Effect.andThen(Effect.suspend(() => Deferred.succeed(found, tool.isOpen()))),
+          Effect.as(HttpServerResponse.text("done"))
+        )
+        yield* router.add("POST", "/work", Effect.onInterrupt(run(work), () => Deferred.succeed(left, undefined)))
+      }))
+      const inside = built === "inside the routes"
+      const options = { service: "test", port: Config.succeed(0), limits: { shutdownTimeout: 100 } }
+      const server = inside
+        ? Server.serve(Layer.provide(routes, Tool.layer), options)
+        : Layer.provide(Server.serve(routes, options), Tool.layer)
+      const scope = yield* Scope.make()
+      const context = yield* Layer.buildWithScope(Layer.provide(server, [Health.layer, Logger.layer([])]), scope)
+      const { address } = Context.get(context, HttpServer.HttpServer)
+      if (!("port" in address)) return yield* Effect.die("no port")
+      const client = nodeRequest({ port: address.port, path: "/work", method: "POST" })
+      client.on("error", () => {})
+      client.end()
+      yield* Deferred.await(entered)
+      const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      // The server has cut the handler: only the command is left.
+      yield* Deferred.await(left)
+      yield* Deferred.succeed(release, undefined)
+      assert.isTrue(yield* Deferred.await(found))
+      yield* Fiber.join(stopping)
+    }))
   }
 })
 

@@ -1,4 +1,4 @@
-import { Effect, Exit, Metric } from "effect"
+import { Effect, Exit, Layer, Metric } from "effect"
 import { HttpRouter, HttpServerError, HttpServerRequest } from "effect/http"
 import * as Metrics from "./Metrics.ts"
 
@@ -7,7 +7,8 @@ import * as Metrics from "./Metrics.ts"
  * itself. Requests that no route answers are not seen. A failure that outer middleware turns into an answer counts with the
  * status that Effect would give it.
  */
-export const layer = HttpRouter.middleware(Effect.map(Metric.CurrentMetricAttributes, (attributes) => (handler) =>
+// Fresh, because it is built in the name of the service to which it is provided.
+export const layer = Layer.fresh(HttpRouter.middleware(Effect.map(Metric.CurrentMetricAttributes, (attributes) => (handler) =>
   Effect.gen(function*() {
     const { method } = yield* HttpServerRequest.HttpServerRequest
     const { route } = yield* HttpRouter.RouteContext
@@ -18,4 +19,4 @@ export const layer = HttpRouter.middleware(Effect.map(Metric.CurrentMetricAttrib
       const series = Metrics.httpServer(method, route.path, status).pipe(Metric.withAttributes(attributes))
       yield* Metric.update(series, Number(end - start) / 1e9)
     }))
-  }))).layer
+  }))).layer)

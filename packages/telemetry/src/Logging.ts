@@ -5,7 +5,7 @@ import * as TraceContext from "./TraceContext.ts"
 
 interface Entry {
   readonly message: string
-  /** Of the cause and of errors that were logged like a message: driver errors carry rows and parameters as properties. */
+  /** Also of errors that were logged like a message: those of drivers have rows and parameters as properties. */
   readonly cause: string | undefined
   readonly service: string
   readonly trace: { readonly trace_id: string; readonly span_id: string } | undefined
@@ -22,9 +22,7 @@ const entryOf = ({ cause, date, fiber, message }: Logger.Options<unknown>, servi
   for (const [key, value] of Object.entries(annotations)) attributes[key] = Redaction.attribute(key, plain(value))
   for (const [label, start] of fiber.getRef(References.CurrentLogSpans)) attributes[`${label}_ms`] = date.getTime() - start
   return {
-    message: Redaction.text(
-      parts.filter((part) => !(part instanceof Error)).map((part) => typeof part === "string" ? part : Formatter.formatJson(part)).join(" ")
-    ),
+    message: Redaction.text(parts.filter((part) => !(part instanceof Error)).map(plain).join(" ")),
     cause: causes.length === 0 ? undefined : Redaction.text(causes.map((one) => Cause.pretty(one)).join("\n")),
     service: typeof own === "string" ? own : service,
     trace: span && { trace_id: span.traceId, span_id: span.spanId },
@@ -32,8 +30,9 @@ const entryOf = ({ cause, date, fiber, message }: Logger.Options<unknown>, servi
   }
 }
 
+/** `format`, unlike `formatJson`, does not show the properties of an error inside. */
 const plain = (value: unknown) =>
-  typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : Formatter.formatJson(value)
+  typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : Formatter.format(value)
 
 /** To stdout, or to stderr where a command keeps stdout for its result. */
 const printed = (format: (options: Logger.Options<unknown>) => string) =>

@@ -51,7 +51,7 @@ const recordOf = (span: typeof Span.Type, sender: string): SpanRecord.SpanRecord
     spanId: span.spanId.toLowerCase(),
     parentSpanId: span.parentSpanId?.toLowerCase() || null,
     service: typeof own === "string" ? own : sender,
-    name: span.name,
+    name: SpanRecord.nameOf(span.name, attributes),
     kind: kinds[span.kind ?? 0] ?? "internal",
     start: SpanRecord.millis(span.startTimeUnixNano),
     duration: SpanRecord.millis(span.endTimeUnixNano - span.startTimeUnixNano),
@@ -87,7 +87,7 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | TraceStore
     return accepted
   }).pipe(
     Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.mebibytes(16)),
-    Effect.catch(HttpServerRespondable.toResponse)
+    Effect.catch((error) => HttpServerRespondable.toResponseOrElse(error, HttpServerResponse.empty({ status: 400 })))
   )
 
   const asJson = (handler: typeof receive) =>

@@ -1,5 +1,5 @@
 import { Cause, Formatter, Option, Schema, type Tracer } from "effect"
-import { Service } from "./Names.ts"
+import { Http, Service } from "./Names.ts"
 import * as Redaction from "./Redaction.ts"
 
 /** A span that has ended, as it is kept and shown. */
@@ -37,6 +37,10 @@ export const attributes = (entries: Iterable<readonly [string, unknown]>): SpanR
   return shown
 }
 
+/** Effect names the span of a request by its method alone, because it begins before there is a route. */
+export const nameOf = (name: string, { [Http.route]: route }: SpanRecord["attributes"]): string =>
+  typeof route === "string" ? `${name} ${route}` : name
+
 /** In one line, bounded, without secrets. */
 export const errorText = (message: string): string => Redaction.oneLine(Redaction.text(message)).slice(0, 500)
 
@@ -46,18 +50,19 @@ export const ofSpan = (span: Tracer.Span, endTime: bigint, service: string): Spa
   const failed = status._tag === "Ended" && status.exit._tag === "Failure" ? status.exit.cause : undefined
   const interrupted = failed !== undefined && Cause.hasInterruptsOnly(failed)
   const [error] = failed === undefined || interrupted ? [] : Cause.prettyErrors(failed)
-  const own = span.attributes.get(Service.name)
+  const shown = attributes(span.attributes)
+  const own = shown[Service.name]
   return {
     traceId: span.traceId.padStart(32, "0"),
     spanId: span.spanId,
     parentSpanId: Option.match(span.parent, { onNone: () => null, onSome: ({ spanId }) => spanId }),
     service: typeof own === "string" ? own : service,
-    name: span.name,
+    name: nameOf(span.name, shown),
     kind: span.kind,
     start: millis(status.startTime),
     duration: millis(endTime - status.startTime),
     status: interrupted ? "interrupted" : failed === undefined ? "ok" : "error",
     error: error === undefined ? null : errorText(error.message === "" ? error.name : error.message),
-    attributes: attributes(span.attributes)
+    attributes: shown
   }
 }

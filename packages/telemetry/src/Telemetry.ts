@@ -108,8 +108,9 @@ export const layerConfig = (service: string): Layer.Layer<never, Config.ConfigEr
   }))
 
 /**
- * For one of several services in one process: what the layers to which this is provided do in its name shows its name, in
- * logs (`service`), spans (`service.name`) and metrics (label `service`).
+ * For one of several services in one process: what the layers to which this is provided do shows its name, in logs
+ * (`service`), spans (`service.name`) and metrics (label `service`). Handlers of an `HttpApi` or an `RpcGroup` keep it; a bare
+ * `HttpRouter` route and the span of the request itself belong to the process.
  */
 export const layerService = (service: string): Layer.Layer<never> =>
   Layer.mergeAll(

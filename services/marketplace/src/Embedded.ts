@@ -1,5 +1,7 @@
 import { Effect, Layer } from "effect"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import * as Outbox from "@marketplace/events/Outbox"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as TransportPostgres from "@marketplace/events/TransportPostgres"
 import * as Wakeups from "@marketplace/events/Wakeups"
 import * as LocalUpstreams from "@marketplace/gateway/Upstreams/Local"
@@ -10,7 +12,6 @@ import * as Payment from "@marketplace/payment/Service"
 import { layerSimulator } from "@marketplace/payment/PaymentGateway/Simulator"
 import * as Database from "@marketplace/postgres/Database"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
-import * as Schemas from "@marketplace/postgres/Schemas"
 import { productSchema } from "@marketplace/product/Database"
 import * as ProductRepositoryPostgres from "@marketplace/product/Products/RepositoryPostgres"
 import * as Product from "@marketplace/product/Service"
@@ -26,7 +27,6 @@ import { TokenSigner, TokenVerifier } from "@marketplace/service/Tokens"
 import { userSchema } from "@marketplace/user/Database"
 import * as User from "@marketplace/user/Service"
 import * as SessionRepositoryPostgres from "@marketplace/user/Sessions/RepositoryPostgres"
-import { databaseSchemas } from "./Databases.ts"
 
 /** A pool of a service's own role, and events through the log, for that service alone. */
 export const ownDatabase = (service: EventContext | "simulator", role: string) =>
@@ -52,6 +52,7 @@ const product = Layer.mergeAll(
 ).pipe(
   Layer.provideMerge(Product.application),
   Layer.provide(ProductRepositoryPostgres.layer),
+  Layer.provide(Outbox.Outbox.layer("product")),
   Layer.provide(OrderClient.layerLocal("product")),
   Layer.provide(own("product", productSchema.name))
 )
@@ -86,12 +87,12 @@ const callers = Callers.layer.pipe(
 
 /**
  * The four services in this process, on one PostgreSQL server: they reach each other in memory through the same contracts as
- * over a network. Asks for the server, for `Health`, and for the payment provider's address.
+ * over a network. Asks for the prepared server, for `Health`, and for the payment provider's address.
  */
 export const services = Layer.mergeAll(user, product, order, payment).pipe(
   Layer.provideMerge(callers),
   Layer.provideMerge(LocalUpstreams.layer),
   Layer.provide(LocalUpstreams.LocalServices.layer),
   Layer.provide([LocalRpc.layer, Cursor.layerConfig, Commands.layer, Wakeups.Wakeups.layer, NodeCrypto.layerSecureRandom]),
-  Layer.provide(Schemas.layer(databaseSchemas))
+  Layer.provide(NodeHttpServer.layerHttpServices)
 )

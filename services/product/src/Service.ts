@@ -1,6 +1,5 @@
 import { Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import * as Outbox from "@marketplace/events/Outbox"
 import * as Relay from "@marketplace/events/Relay"
 import { ProductApi } from "@marketplace/schema/Product/HttpApi"
 import { layerGuards } from "@marketplace/service/Callers"
@@ -15,10 +14,9 @@ import { StockRepository } from "./Stock/Repository.ts"
 
 export { Rpc } from "./Rpc.ts"
 
-/** What the service can do. It asks for its database and for `ProductRepository`; who launches it chooses them. */
+/** What the service can do. It asks for its database with the outbox and for `ProductRepository`; who launches it chooses them. */
 export const application = Reservations.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Products.layer, StockRepository.layer)),
-  Layer.provide(Outbox.Outbox.layer("product")),
   Layer.provideMerge(Settings.layer)
 )
 

@@ -7,22 +7,25 @@ interface Cursor {
   pos: number
   readonly readLong: () => number
   readonly skipLong: () => void
+  readonly writeLong: (value: number) => void
   readonly readString: () => string
   readonly writeString: (text: string) => void
 }
 
-interface Reader {
+/** What every type of avsc has, and its declarations do not tell. */
+interface Compiled {
   readonly _read: (cursor: Cursor) => unknown
+  readonly _write: (cursor: Cursor, value: unknown) => void
 }
 
 export type BinaryType = avsc.Type
 
 /**
- * Turns a schema into avsc's binary type, with four of avsc's types replaced because they change or trust data silently:
- * longs lose precision, malformed text is written as replacement characters, a corrupt item count is believed (which hangs
- * the reader), and a union cannot hold a bigint.
+ * Turns a schema into avsc's binary type, with some of avsc's types replaced because they change or trust data silently:
+ * longs lose precision, malformed text is written as replacement characters, a corrupt number of items is believed (which
+ * hangs the reader), the key `__proto__` is lost, and a union cannot hold a bigint.
  *
- * avsc compiles records into code that calls `_read` and `_write` of the field types. These names are avsc's own, so
+ * avsc compiles records into code that calls `_read`, `_write` and `_skip` of the field types. These names are avsc's own, so
  * its version is pinned, and the tests hold the bytes against an unchanged avsc.
  *
  * @throws Error when it is no valid Avro schema
@@ -147,7 +150,7 @@ const blockSize = (cursor: Cursor): number => {
 
 class Items extends avsc.types.ArrayType {
   /** Declared by avsc; a resolver that borrows `_read` has its own. */
-  declare readonly itemsType: avsc.Type & Reader
+  declare readonly itemsType: avsc.Type & Compiled
 
   _read(cursor: Cursor): ReadonlyArray<unknown> {
     const items: Array<unknown> = []
@@ -164,7 +167,7 @@ class Items extends avsc.types.ArrayType {
 
 class Entries extends avsc.types.MapType {
   /** Declared by avsc; a resolver that borrows `_read` has its own. */
-  declare readonly valuesType: avsc.Type & Reader
+  declare readonly valuesType: avsc.Type & Compiled
 
   _read(cursor: Cursor): { readonly [key: string]: unknown } {
     const entries: Array<readonly [string, unknown]> = []
@@ -172,6 +175,16 @@ class Entries extends avsc.types.MapType {
       while (count-- > 0) entries.push([cursor.readString(), this.valuesType._read(cursor)])
     }
     return Object.fromEntries(entries)
+  }
+
+  _write(cursor: Cursor, value: unknown): void {
+    const entries = Object.entries(Object(value))
+    if (entries.length > 0) cursor.writeLong(entries.length)
+    for (const [key, item] of entries) {
+      text._write(cursor, key)
+      this.valuesType._write(cursor, item)
+    }
+    cursor.writeLong(0)
   }
 
   _skip(cursor: Cursor): void {

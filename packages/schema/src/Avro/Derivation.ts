@@ -1,4 +1,4 @@
-import { DateTime, Schema, SchemaAST } from "effect"
+import { DateTime, Schema, SchemaAST, SchemaGetter } from "effect"
 import { canonical, isArray, isMap, isRecord, isUnion } from "./AvroSchema.ts"
 import type { AvroField, AvroRecord, AvroSchema } from "./AvroSchema.ts"
 
@@ -44,9 +44,10 @@ export const eventForm = (name: string, context: string, schema: Schema.Constrai
 }
 
 const formOf = (ast: SchemaAST.AST, place: Place): Form => {
-  const timestamp = timestampOf(ast)
+  const links = encodingOf(ast)
+  const timestamp = timestampOf(ast, links)
   if (timestamp !== undefined) return timestamp
-  const encoded = ast.encoding?.at(-1)?.to
+  const encoded = links.at(-1)?.to
   const here: Place = {
     ...place,
     identifier: place.identifier ?? SchemaAST.resolveIdentifier(ast),
@@ -77,6 +78,19 @@ const formOf = (ast: SchemaAST.AST, place: Place): Form => {
   }
 }
 
+/**
+ * The links that change what is written. A link that writes what it was given is a default or a leniency of reading, and its far
+ * side is only the bare shape: names, descriptions and times are known on the near side.
+ */
+const encodingOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.Link> => {
+  const links = ast.encoding ?? []
+  const changing = links.findLastIndex(({ to, transformation }, index) =>
+    to.encoding !== undefined || to._tag !== (links[index - 1]?.to ?? ast)._tag ||
+    transformation.encode !== SchemaGetter.passthrough()
+  )
+  return links.slice(0, changing + 1)
+}
+
 const representation = (annotations: Schema.Annotations.Annotations | undefined): unknown => {
   const found = annotations?.["representation"]
   return typeof found === "object" && found !== null && "id" in found ? found.id : undefined
@@ -88,13 +102,13 @@ const timestampMillis = { type: "long", logicalType: "timestamp-millis" } as con
  * Only the encodings of Effect's own time schemas are taken for milliseconds. Any other schema of a time follows its encoding:
  * seconds stay a plain long, which nobody mistakes for milliseconds.
  */
-const timestampOf = (ast: SchemaAST.AST): Form | undefined => {
+const timestampOf = (ast: SchemaAST.AST, links: ReadonlyArray<SchemaAST.Link>): Form | undefined => {
   if (!SchemaAST.isDeclaration(ast) || representation(ast.annotations) !== "effect/schema/DateTimeUtc") return undefined
-  if (ast.encoding === undefined) {
+  if (links.length === 0) {
     const write = (value: unknown) => DateTime.isDateTime(value) ? DateTime.toEpochMillis(value) : value
     return { avro: timestampMillis, write, read: toUtc }
   }
-  switch (ast.encoding.length === 1 ? ast.encoding[0].transformation : undefined) {
+  switch (links.length === 1 ? links[0]?.transformation : undefined) {
     case transformation(Schema.DateTimeUtcFromMillis):
       return { avro: timestampMillis }
     case transformation(Schema.DateTimeUtcFromString):

@@ -21,17 +21,24 @@ export type Final<Problem> = Problem extends { readonly status: infer Status ext
   ? Status extends 429 ? never : `${Status}` extends `4${string}` ? Problem : never
   : never
 
+/** Any endpoint of a contract. */
+interface Endpoint extends HttpApiEndpoint.Constraint {
+  readonly method: string
+  readonly path: string
+  readonly success: ReadonlySet<Schema.Top>
+}
+
 /**
  * @param endpoint of the contract; it has one success
  * @param id of the resource that the operation makes or decides
  */
-export const operation = <Endpoint extends HttpApiEndpoint.Top, Id extends string>(
-  endpoint: Endpoint,
+export const operation = <E extends Endpoint, Id extends string>(
+  endpoint: E,
   id: { readonly make: (id: string) => Id }
-): Operation<Id, Endpoint["~Success"]["Type"], Final<Endpoint["~Error"]["Type"]>> => {
+): Operation<Id, E["~Success"]["Type"], Final<E["~Error"]["Type"]>> => {
   // An endpoint keeps the types of its schemas apart from them; what the contracts send needs no services.
   const [success = Schema.Void] = endpoint.success as ReadonlySet<Schema.Codec<unknown, unknown>>
-  const status = SchemaAST.resolveAt<number>("httpApiStatus")(success.ast) ?? 200
+  const status = statusOf(success.ast)
   const encodeView = Schema.encodeUnknownEffect(success)
   return {
     route: `${endpoint.method} ${endpoint.path}`,
@@ -44,4 +51,10 @@ export const operation = <Endpoint extends HttpApiEndpoint.Top, Id extends strin
       return { status: refused, body: body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : "{}" }
     })
   }
+}
+
+/** Where `HttpApiSchema.status` puts it. */
+const statusOf = (ast: SchemaAST.AST): number => {
+  const status = SchemaAST.resolveAt("httpApiStatus")(ast) ?? ast.context?.annotations?.httpApiStatus
+  return typeof status === "number" ? status : 200
 }

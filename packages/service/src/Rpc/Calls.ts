@@ -13,7 +13,11 @@ export class CalleeUnavailable extends Schema.TaggedError<CalleeUnavailable>()("
   callee: ServiceName,
   detail: Schema.String,
   retryAfterSeconds: Schema.Int
-}) {}
+}) {
+  override get message() {
+    return this.detail
+  }
+}
 
 type WithoutPrefix<Tag extends string> = Tag extends `${string}.${infer Name}` ? Name : Tag
 

@@ -35,15 +35,17 @@ export class ServiceTokens extends Context.Service<ServiceTokens, {
     }))
 }
 
-/** A key for each service, for an installation on one machine. */
-export const generateServiceKeys = Effect.gen(function*() {
-  const pairs = yield* Effect.forEach(ServiceName.literals, (name) => Effect.map(generateKeys, (pair) => ({ ...pair, name })))
-  const keySet: JwkSet = { keys: pairs.map(({ name, publicJwk }) => ({ ...publicJwk, kid: name })) }
-  return {
-    keySet,
-    /** Everything that `layer` asks for. */
-    of: (name: ServiceName) => ...
-  }
+/** A new key for each service, for all of them on one machine. */
+export const layersGenerated = Effect.gen(function*() {
+  const pairs = yield* Effect.all({
+    user: generateKeys,
+    product: generateKeys,
+    order: generateKeys,
+    payment: generateKeys,
+    gateway: generateKeys
+  })
+  const keySet: JwkSet = { keys: ServiceName.literals.map((name) => ({ ...pairs[name].publicJwk, kid: name })) }
+  return (name: ServiceName) => ServiceTokens.layer({ name, privatePem: pairs[name].privatePem, keySet })
 })
 
 const ownerOf = (kid: string) => kid.split("/")[0]

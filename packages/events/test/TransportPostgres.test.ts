@@ -1,0 +1,149 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer, References, type Scope } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { SqlClient } from "effect/sql"
+import { sqlState } from "@marketplace/postgres/Database"
+import type { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import * as Avro from "@marketplace/schema/Avro"
+import type { EventContext } from "@marketplace/schema/Topology"
+import * as Codecs from "../src/Codecs.ts"
+import type { Envelope } from "../src/Envelope.ts"
+import { EventTransport } from "../src/EventTransport.ts"
+import * as Retention from "../src/Retention.ts"
+import { layerPostgres } from "../src/TransportPostgres.ts"
+import { transportContract } from "./transportContract.ts"
+import * as World from "./World.ts"
+
+const processOf = (service: EventContext) =>
+  layerPostgres({ lease: Duration.millis(1500), poll: World.poll }).pipe(Layer.provideMerge(World.connection(service)))
+
+transportContract("EventTransport on PostgreSQL", { install: Effect.succeed(processOf) })
+
+const test = <E>(promise: string, body: () => Effect.Effect<void, E, PostgresServer | Scope.Scope | SecureRandom.SecureRandom>) =>
+  it.live(promise, () =>
+    Effect.scoped(Effect.suspend(body)).pipe(
+      Effect.provide(Layer.merge(World.database, SecureRandom.layerWebCrypto)),
+      Effect.provideService(References.MinimumLogLevel, "None")
+    ))
+
+const publish = (events: ReadonlyArray<Envelope>) => EventTransport.use((transport) => transport.publish("order", events))
+
+/** Notes what product is given, and settles it. */
+const follow = (got: Array<Envelope>) =>
+  Effect.flatMap(EventTransport, (transport) =>
+    Effect.forkScoped(transport.subscribe({
+      consumer: "product",
+      contexts: ["order"],
+      types: new Set(["OrderStatusChanged"]),
+      handle: ({ envelope, settle }) =>
+        Effect.andThen(Effect.catchTag(settle, "SqlError", Effect.die), Effect.sync(() => got.push(envelope)))
+    })))
+
+const inLog = World.asOwner(SqlClient.SqlClient.use((sql) =>
+  sql<{ position: bigint; partition: number; eventId: string }>`
+    select position, partition, event_id from events.order_log order by position`))
+
+describe("The log in PostgreSQL", () => {
+  test("has positions in the order of the commits: a reader passes nobody who is slow to commit", Effect.fnUntraced(function*() {
+    const [slow, fast] = [yield* World.start(processOf("order")), yield* World.start(processOf("order"))]
+    const got: Array<Envelope> = []
+    yield* (yield* World.start(processOf("product"))).run(follow(got))
+    const key = yield* World.newId
+    const [first, second] = [yield* World.envelope(World.statusChanged(key), 1), yield* World.envelope(World.statusChanged(key), 2)]
+    const [written, mayCommit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const late = yield* Effect.forkScoped(slow.run(SqlClient.SqlClient.use((sql) =>
+      sql.withTransaction(Effect.andThen(publish([first]), Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(mayCommit)))))))
+    yield* Deferred.await(written)
+    const other = yield* Effect.forkScoped(fast.run(publish([second])))
+    const waits = World.asOwner(SqlClient.SqlClient.use((sql) =>
+      sql<{ n: number }>`select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
+    yield* World.eventually(waits, ([row]) => row?.n === 1)
+    yield* Deferred.succeed(mayCommit, undefined)
+    yield* Fiber.join(late)
+    yield* Fiber.join(other)
+    yield* World.eventually(Effect.sync(() => got.length), (n) => n === 2)
+    assert.deepStrictEqual(got.map(({ sequence }) => sequence), [1, 2])
+  }))
+
+  test("takes an event once, also from two relays at the same moment; readers pass the gap", Effect.fnUntraced(function*() {
+    const [one, other] = [yield* World.start(processOf("order")), yield* World.start(processOf("order"))]
+    const key = yield* World.newId
+    const events = yield* Effect.forEach([1, 2, 3], (sequence) => World.envelope(World.statusChanged(key), sequence))
+    const [written, mayCommit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const late = yield* Effect.forkScoped(one.run(SqlClient.SqlClient.use((sql) =>
+      sql.withTransaction(Effect.andThen(publish(events.slice(0, 2)), Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(mayCommit)))))))
+    yield* Deferred.await(written)
+    const same = yield* Effect.forkScoped(other.run(publish(events)))
+    const waits = World.asOwner(SqlClient.SqlClient.use((sql) =>
+      sql<{ n: number }>`select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
+    yield* World.eventually(waits, ([row]) => row?.n === 1)
+    yield* Deferred.succeed(mayCommit, undefined)
+    yield* Fiber.join(late)
+    yield* Fiber.join(same)
+    assert.deepStrictEqual((yield* inLog).map(({ eventId }) => eventId), events.map(({ id }) => id))
+    assert.deepStrictEqual((yield* inLog).map(({ position }) => position), [1n, 2n, 5n])
+    yield* one.run(publish([yield* World.envelope(World.statusChanged(key), 4)]))
+    const got: Array<Envelope> = []
+    yield* (yield* World.start(processOf("product"))).run(follow(got))
+    yield* World.eventually(Effect.sync(() => got.length), (n) => n === 4)
+    assert.deepStrictEqual(got.map(({ sequence }) => sequence), [1, 2, 3, 4])
+  }))
+
+  test("carries the schema of another version to its readers", Effect.fnUntraced(function*() {
+    const [key] = [yield* World.newId]
+    const own = yield* World.envelope(World.statusChanged(key), 1)
+    const schema: Avro.AvroRecord = JSON.parse(Codecs.writerOf(own.fingerprint)!)
+    const newer = { ...schema, fields: [...schema.fields, { name: "note", type: ["null", "string"], default: null }] }
+    const fingerprint = Avro.fingerprint(newer)
+    // As a publisher of that version would have stored it; this process has never met it.
+    yield* World.asOwner(SqlClient.SqlClient.use((sql) =>
+      sql`insert into events.order_schema ${sql.insert({ fingerprint, avro: Avro.canonical(newer) })}`))
+    yield* (yield* World.start(processOf("order"))).run(publish([{ ...own, fingerprint, body: new Uint8Array([...own.body, 0]) }]))
+    const got: Array<Envelope> = []
+    yield* (yield* World.start(processOf("product"))).run(follow(got))
+    yield* World.eventually(Effect.sync(() => got.length), (n) => n === 1)
+    assert.deepStrictEqual(yield* Codecs.decode(got[0]!), World.statusChanged(key))
+  }))
+
+  test("lets a service do what the topology says, and no more", Effect.fnUntraced(function*() {
+    const key = yield* World.newId
+    const order = yield* World.start(processOf("order"))
+    const payment = yield* World.start(processOf("payment"))
+    yield* order.run(publish([yield* World.envelope(World.statusChanged(key), 1)]))
+    const refused = (process: typeof order, statement: string) =>
+      process.run(SqlClient.SqlClient.use((sql) => sql.unsafe(statement))).pipe(
+        Effect.flip,
+        Effect.map((error) => sqlState(error)),
+        Effect.tap((state) => Effect.sync(() => assert.strictEqual(state, "42501", statement)))
+      )
+    yield* refused(payment, "insert into events.order_log select * from events.payment_log")
+    yield* refused(payment, "update events.order_head set position = 0")
+    yield* refused(payment, "select body from events.order_log")
+    yield* refused(order, "select body from events.order_log")
+    yield* refused(order, "delete from events.order_log")
+    yield* refused(order, "update events.order_log set body = ''")
+    yield* refused(order, "select * from events.user_log")
+    yield* refused(order, "update events.product_offset set position = 7")
+    yield* refused(order, "select events.prune_payment('1 day')")
+    yield* refused(order, "insert into events.order_offset (context, partition) values ('user', 0)")
+    const product = yield* World.start(processOf("product"))
+    yield* product.run(SqlClient.SqlClient.use((sql) => sql`select body from events.order_log`))
+  }))
+
+  test("keeps what a consumer has not consumed, however old", Effect.fnUntraced(function*() {
+    const key = yield* World.newId
+    const order = yield* World.start(processOf("order"))
+    yield* order.run(publish(yield* Effect.forEach([1, 2, 3], (sequence) => World.envelope(World.statusChanged(key), sequence))))
+    yield* World.asOwner(SqlClient.SqlClient.use((sql) => sql`update events.order_log set appended_at = now() - interval '40 days'`))
+    const prune = order.run(Retention.pruneLog("order", Duration.days(30)))
+    assert.strictEqual(yield* prune, 0)
+
+    const got: Array<Envelope> = []
+    yield* (yield* World.start(processOf("product"))).run(follow(got))
+    yield* World.eventually(Effect.sync(() => got.length), (n) => n === 3)
+    // The other consumer has seen the first two.
+    yield* World.asOwner(SqlClient.SqlClient.use((sql) => sql`update events.user_offset set position = 2`))
+    assert.strictEqual(yield* prune, 2)
+    assert.deepStrictEqual((yield* inLog).map(({ position }) => position), [3n])
+  }))
+})

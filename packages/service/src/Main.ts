@@ -1,0 +1,12 @@
+import { Cause, Exit, Layer, Runtime } from "effect"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+
+/** Asked to stop and stopped is what was wanted: status 0. */
+const teardown: Runtime.Teardown = (exit, onExit) =>
+  Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? onExit(0) : Runtime.defaultTeardown(exit, onExit)
+
+/**
+ * Runs a process until SIGINT or SIGTERM, then closes what it opened, in reverse order, and ends with status 0. Failing to
+ * start is status 1 and a log line with the reason.
+ */
+export const launch = <E>(process: Layer.Layer<never, E>): void => process.pipe(Layer.launch, NodeRuntime.runMain({ teardown }))

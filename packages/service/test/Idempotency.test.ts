@@ -1,0 +1,395 @@
+import { assert, layer } from "@effect/vitest"
+import { Config, Context, Deferred, Effect, Fiber, Layer, Logger, Schema } from "effect"
+import { HttpServer } from "effect/http"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiError, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { SqlClient } from "effect/sql"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import { OrderId } from "@marketplace/domain/Order/Ids"
+import * as Database from "@marketplace/postgres/Database"
+import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import { IdempotencyKeyReused, RequestInFlight, Unavailable, ValidatesRequests } from "@marketplace/schema/Problems"
+import { idempotent, lenient, strict } from "@marketplace/schema/Requests"
+import { request as nodeRequest } from "node:http"
+import * as TestDatabase from "../../testing/src/TestDatabase.ts"
+import { Commands } from "../src/Commands.ts"
+import { Health } from "../src/Health.ts"
+import { type Attempt, Idempotency, migration, operation } from "../src/Idempotency.ts"
+import * as InvalidRequests from "../src/InvalidRequests.ts"
+import * as Server from "../src/Server.ts"
+
+class ThingView extends Schema.Class<ThingView>("ThingView")({ id: OrderId, name: Schema.String, madeAt: Schema.DateTimeUtcFromString }) {}
+
+class NotMade extends HttpApiError.Problem<NotMade>()("NotMade", {
+  type: "/problems/not-made",
+  status: 409,
+  title: "The thing could not be made"
+}, { id: OrderId }) {}
+
+class ThingsGroup extends HttpApiGroup.make("things").add(
+  HttpApiEndpoint.post("make", "/:shelf", {
+    headers: { ...idempotent, "x-caller": Schema.String },
+    params: { shelf: Schema.String },
+    payload: Schema.Struct({ name: Schema.String, size: Schema.optionalKey(Schema.Struct({ w: Schema.Int, h: Schema.Int })) }),
+    success: ThingView.pipe(HttpApiSchema.status(201)),
+    error: [NotMade, Unavailable, IdempotencyKeyReused, RequestInFlight]
+  })
+).prefix("/v1/shelves") {}
+
+class ThingApi extends HttpApi.make("things")
+  .add(ThingsGroup)
+  .annotate(HttpApi.ParseOptions, strict)
+  .annotate(HttpApi.HeadersParseOptions, lenient)
+  .middleware(ValidatesRequests)
+{}
+
+const making = operation(ThingsGroup.endpoints.make, OrderId)
+
+type Work = (attempt: Attempt<OrderId>) => Effect.Effect<ThingView, NotMade | Unavailable | RequestInFlight, never>
+
+/** How things of a name are made; each test brings its own. */
+class Workshop extends Context.Service<Workshop, {
+  readonly works: Map<string, Work>
+  /** Both in the caller's transaction. */
+  readonly insert: (id: OrderId, name: string) => Effect.Effect<void>
+  readonly finish: (id: OrderId) => Effect.Effect<ThingView>
+}>()("Workshop") {
+  static readonly layer = Layer.effect(Workshop, Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const idempotency = yield* Idempotency
+    return Workshop.of({
+      works: new Map(),
+      insert: (id, name) => Effect.orDie(Effect.asVoid(sql`insert into thing (id, name) values (${id}, ${name})`)),
+      finish: (id) =>
+        Effect.gen(function*() {
+          const [row] = yield* sql`update thing set done = true where id = ${id} returning id, name, made_at`
+          const view = Schema.decodeUnknownSync(Schema.toType(ThingView))(new ThingView({
+            id,
+            name: String(row?.name),
+            madeAt: Schema.decodeUnknownSync(Schema.DateTimeUtcFromDate)(row?.madeAt)
+          }))
+          yield* idempotency.complete(making, id, view)
+          return view
+        }).pipe(Effect.orDie)
+    })
+  }))
+}
+
+const Http = HttpApiBuilder.group(ThingApi, "things", Effect.fn(function*(handlers) {
+  const idempotency = yield* Idempotency
+  const { works } = yield* Workshop
+  return handlers.handleAll({
+    make: Effect.fn(function*({ headers, payload }) {
+      const work = works.get(payload.name) ?? (() => Effect.die(`nobody makes ${payload.name}`))
+      return yield* idempotency.attempt(making, { caller: headers["x-caller"], key: headers["idempotency-key"] }, work)
+    })
+  })
+}))
+
+const schema = {
+  name: "idempotency_test",
+  migrations: [
+    migration,
+    { id: "0001_thing", sql: "create table thing (id uuid primary key, name text not null, done boolean not null default false, made_at timestamptz not null default now())" }
+  ]
+}
+
+const World = Server.serve(HttpApiBuilder.layer(ThingApi).pipe(Layer.provide(Http), Layer.provide(InvalidRequests.layer)), {
+  service: "things",
+  port: Config.succeed(0)
+}).pipe(
+  Layer.provideMerge(Workshop.layer),
+  Layer.provideMerge(Idempotency.layer),
+  Layer.provide([Commands.layer, NodeCrypto.layerSecureRandom, Health.layer, Logger.layer([])]),
+  Layer.provideMerge(Layer.unwrap(Effect.map(PostgresServer, ({ urlOf }) =>
+    Database.layer({ url: urlOf(schema.name), service: "things", maxConnections: 10 })))),
+  Layer.provide(TestDatabase.layer([schema]))
+)
+
+interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  readonly body: any
+}
+
+const port = Effect.map(HttpServer.HttpServer, ({ address }) => "port" in address ? address.port : 0)
+
+const send = (name: string, options: { key: string; caller?: string; shelf?: string; body?: string }): Effect.Effect<Answer, never, HttpServer.HttpServer> =>
+  Effect.flatMap(port, (port) =>
+    Effect.promise(async () => {
+      const response = await fetch(`http://127.0.0.1:${port}/v1/shelves/${options.shelf ?? "top"}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "idempotency-key": options.key, "x-caller": options.caller ?? "anna" },
+        body: options.body ?? JSON.stringify({ name })
+      })
+      const text = await response.text()
+      return { status: response.status, headers: response.headers, text, body: JSON.parse(text) }
+    }))
+
+const isReplayed = (answer: Answer) => answer.headers.get("idempotency-replayed") === "true"
+
+/** Key, thing and answer are one commit. */
+const inOneTransaction = (name: string, before: Effect.Effect<void, NotMade | Unavailable> = Effect.void) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const { finish, insert, works } = yield* Workshop
+    works.set(name, (attempt) =>
+      Effect.gen(function*() {
+        yield* attempt.begin
+        yield* insert(attempt.resourceId, name)
+        yield* before
+        return yield* finish(attempt.resourceId)
+      }).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die)))
+  })
+
+/** The first commit stores key and thing; the second one finishes, after `between`. */
+const inSteps = (name: string, between: (attempt: Attempt<OrderId>) => Effect.Effect<unknown, Unavailable>) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const { finish, insert, works } = yield* Workshop
+    works.set(name, Effect.fnUntraced(function*(attempt) {
+      if (!attempt.resumed) {
+        yield* Effect.andThen(attempt.begin, insert(attempt.resourceId, name)).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
+      }
+      yield* between(attempt)
+      return yield* finish(attempt.resourceId).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
+    }))
+  })
+
+const things = (name: string) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql<{ readonly id: string; readonly done: boolean }>`select id, done from thing where name = ${name}`)
+
+const records = (key: string) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql`select resource_id, status, body from idempotency where key = ${key}`)
+
+const leaseRunsOut = (key: string) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => sql`update idempotency set lease_until = now() - interval '1 second' where key = ${key}`)
+
+const count = (answers: ReadonlyArray<Answer>, status: number) => answers.filter((answer) => answer.status === status).length
+
+layer(World, { excludeTestServices: true })("a request with an idempotency key", (it) => {
+  it.effect("is answered the same to the byte when it is sent again", () => Effect.gen(function*() {
+    yield* inOneTransaction("cup")
+    const body = JSON.stringify({ name: "cup", size: { w: 1, h: 2 } })
+    const first = yield* send("cup", { key: "k1", body })
+    assert.deepStrictEqual([first.status, isReplayed(first)], [201, false])
+    const [made] = yield* things("cup")
+    assert.strictEqual(first.body.id, made?.id)
+    for (const again of [body, " { \"size\": {\"h\":2, \"w\":1},\n\"name\": \"cup\" }"]) {
+      const answer = yield* send("cup", { key: "k1", body: again })
+      assert.deepStrictEqual([answer.status, isReplayed(answer), answer.text], [201, true, first.text])
+      assert.strictEqual(answer.headers.get("content-type"), first.headers.get("content-type"))
+    }
+    assert.strictEqual((yield* things("cup")).length, 1)
+  }))
+
+  it.effect("is its caller's alone", () => Effect.gen(function*() {
+    yield* inOneTransaction("plate")
+    const anna = yield* send("plate", { key: "shared" })
+    const ben = yield* send("plate", { key: "shared", caller: "ben" })
+    assert.deepStrictEqual([anna.status, ben.status, isReplayed(ben)], [201, 201, false])
+    assert.notStrictEqual(anna.body.id, ben.body.id)
+  }))
+
+  it.effect("may not ask for something else under the same key", () => Effect.gen(function*() {
+    yield* inOneTransaction("fork")
+    yield* send("fork", { key: "k2" })
+    for (const other of [{ body: JSON.stringify({ name: "fork", size: { w: 1, h: 1 } }) }, { shelf: "bottom" }]) {
+      const answer = yield* send("fork", { key: "k2", ...other })
+      assert.deepStrictEqual([answer.status, answer.body.type], [422, "/problems/idempotency-key-reused"])
+    }
+    assert.strictEqual((yield* things("fork")).length, 1)
+  }))
+
+  it.effect("takes effect once, however many arrive together", () => Effect.gen(function*() {
+    yield* inOneTransaction("race")
+    const answers = yield* Effect.all(Array.from({ length: 50 }, () => send("race", { key: "k3" })), { concurrency: "unbounded" })
+    assert.strictEqual((yield* things("race")).length, 1)
+    assert.strictEqual(count(answers, 201), 50)
+    assert.strictEqual(answers.filter((answer) => !isReplayed(answer)).length, 1)
+    assert.strictEqual(new Set(answers.map(({ text }) => text)).size, 1)
+  }))
+
+  it.effect("begins once, however many begin together", () => Effect.gen(function*() {
+    const release = yield* Deferred.make<void>()
+    const begun: Array<string> = []
+    let refused = 0
+    yield* inSteps("crowd", (attempt) => Effect.andThen(Effect.sync(() => begun.push(attempt.resourceId)), Deferred.await(release)))
+    const running = yield* Effect.forkChild(Effect.all(
+      Array.from({ length: 50 }, () => Effect.tap(send("crowd", { key: "k4" }), (answer) =>
+        // Whoever is refused has seen the winner's commit: the winner may go on once all others are done.
+        answer.status === 409 ? Effect.sync(() => refused++) : Effect.void)),
+      { concurrency: "unbounded" }
+    ))
+    yield* Effect.repeat(Effect.delay(Effect.sync(() => refused), "10 millis"), { until: (n) => n === 49, times: 500 })
+    assert.deepStrictEqual([refused, begun.length], [49, 1])
+    yield* Deferred.succeed(release, undefined)
+    const answers = yield* Fiber.join(running)
+    assert.deepStrictEqual([count(answers, 201), count(answers, 409)], [1, 49])
+    const inFlight = answers.find(({ status }) => status === 409)
+    assert.deepStrictEqual([inFlight?.body.type, inFlight?.headers.get("retry-after")], ["/problems/request-in-flight", "1"])
+    assert.strictEqual((yield* things("crowd")).length, 1)
+  }))
+
+  it.effect("leaves nothing when its transaction is rolled back, and may be sent again", () => Effect.gen(function*() {
+    let refuse = true
+    yield* inOneTransaction("pot", Effect.suspend(() => refuse ? Effect.fail(new Unavailable({ retryAfterSeconds: 3 })) : Effect.void))
+    const refused = yield* send("pot", { key: "k5" })
+    assert.deepStrictEqual([refused.status, refused.headers.get("retry-after")], [503, "3"])
+    assert.deepStrictEqual([yield* things("pot"), yield* records("k5")], [[], []])
+    refuse = false
+    const made = yield* send("pot", { key: "k5" })
+    assert.deepStrictEqual([made.status, isReplayed(made)], [201, false])
+  }))
+
+  it.effect("that stopped half-way goes on with the same resource at once", () => Effect.gen(function*() {
+    const attempts: Array<Attempt<OrderId>> = []
+    yield* inSteps("lamp", (attempt) =>
+      Effect.suspend(() => attempts.push(attempt) === 1 ? Effect.fail(new Unavailable({ retryAfterSeconds: 1 })) : Effect.void))
+    assert.strictEqual((yield* send("lamp", { key: "k6" })).status, 503)
+    const done = yield* send("lamp", { key: "k6" })
+    assert.deepStrictEqual([done.status, isReplayed(done)], [201, false])
+    assert.deepStrictEqual(attempts.map(({ resumed }) => resumed), [false, true])
+    assert.deepStrictEqual(yield* things("lamp"), [{ id: done.body.id, done: true }])
+    assert.isTrue(isReplayed(yield* send("lamp", { key: "k6" })))
+  }))
+
+  it.effect("whose worker died is taken over by one, when the lease has run out", () => Effect.gen(function*() {
+    const entered = yield* Deferred.make<void>()
+    const resumed: Array<string> = []
+    const release = yield* Deferred.make<void>()
+    // The first worker does not come back in time; nothing but its lease tells.
+    const end = yield* Deferred.make<void>()
+    yield* inSteps("door", (attempt) =>
+      attempt.resumed
+        ? Effect.andThen(Effect.sync(() => resumed.push(attempt.resourceId)), Deferred.await(release))
+        : Effect.andThen(Deferred.succeed(entered, undefined), Deferred.await(end)))
+    const dead = yield* Effect.forkChild(send("door", { key: "k7" }))
+    yield* Deferred.await(entered)
+    assert.strictEqual((yield* send("door", { key: "k7" })).status, 409)
+    yield* leaseRunsOut("k7")
+    const running = yield* Effect.forkChild(Effect.all(Array.from({ length: 20 }, () => send("door", { key: "k7" })), { concurrency: "unbounded" }))
+    yield* Effect.repeat(Effect.delay(Effect.sync(() => resumed.length), "10 millis"), { until: (n) => n > 0, times: 500 })
+    yield* Deferred.succeed(release, undefined)
+    const answers = yield* Fiber.join(running)
+    assert.strictEqual(resumed.length, 1)
+    assert.isTrue(answers.every(({ status }) => status === 201 || status === 409))
+    const [made] = yield* things("door")
+    assert.deepStrictEqual(resumed, [made?.id])
+    const answer = yield* send("door", { key: "k7" })
+    assert.deepStrictEqual([answer.status, answer.body.id], [201, made?.id])
+    // It comes back after all, and the answer stays.
+    yield* Deferred.succeed(end, undefined)
+    yield* Fiber.join(dead)
+    assert.strictEqual((yield* send("door", { key: "k7" })).text, answer.text)
+  }))
+
+  it.effect("is answered by whoever finishes first: a sweeper, then the late worker finds it done", () => Effect.gen(function*() {
+    const entered = yield* Deferred.make<OrderId>()
+    const release = yield* Deferred.make<void>()
+    yield* inSteps("window", (attempt) => Effect.andThen(Deferred.succeed(entered, attempt.resourceId), Deferred.await(release)))
+    const late = yield* Effect.forkChild(send("window", { key: "k8" }))
+    const id = yield* Deferred.await(entered)
+    const idempotency = yield* Idempotency
+    yield* idempotency.complete(making, id, new NotMade({ id, detail: "no wood" }))
+    const told = yield* send("window", { key: "k8" })
+    assert.deepStrictEqual([told.status, isReplayed(told), told.body.type, told.body.detail], [409, true, "/problems/not-made", "no wood"])
+    assert.strictEqual(told.headers.get("content-type"), "application/problem+json")
+    assert.strictEqual(told.body.instance, "/v1/shelves/top")
+    yield* Deferred.succeed(release, undefined)
+    yield* Fiber.join(late)
+    assert.strictEqual((yield* send("window", { key: "k8" })).status, 409)
+  }))
+
+  it.effect("is finished although its client disconnects", () => Effect.gen(function*() {
+    const entered = yield* Deferred.make<void>()
+    const release = yield* Deferred.make<void>()
+    yield* inSteps("roof", () => Effect.andThen(Deferred.succeed(entered, undefined), Deferred.await(release)))
+    const client = nodeRequest({
+      port: yield* port,
+      path: "/v1/shelves/top",
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": "k9", "x-caller": "anna" }
+    })
+    client.on("error", () => {})
+    client.end(JSON.stringify({ name: "roof" }))
+    yield* Deferred.await(entered)
+    client.destroy()
+    assert.strictEqual((yield* send("roof", { key: "k9" })).status, 409)
+    yield* Deferred.succeed(release, undefined)
+    const answer = yield* Effect.repeat(Effect.delay(send("roof", { key: "k9" }), "10 millis"), { until: ({ status }) => status === 201, times: 300 })
+    assert.deepStrictEqual([answer.status, isReplayed(answer)], [201, true])
+  }))
+
+  it.effect("that failed does not free the lease of another attempt", () => Effect.gen(function*() {
+    const entered = yield* Deferred.make<void>()
+    let first = true
+    // The first one is rolled back; before it ends, another one with the same key begins and holds the lease.
+    const sql = yield* SqlClient.SqlClient
+    const { insert, works } = yield* Workshop
+    const rolledBack = yield* Deferred.make<void>()
+    const goOn = yield* Deferred.make<void>()
+    const end = yield* Deferred.make<void>()
+    works.set("fence", (attempt) => {
+      const step = Effect.andThen(attempt.begin, insert(attempt.resourceId, "fence"))
+      if (!first) {
+        return sql.withTransaction(step).pipe(Effect.andThen(Deferred.succeed(entered, undefined)), Effect.andThen(Deferred.await(end)), Effect.andThen(Effect.die("enough")), Effect.catchTag("SqlError", Effect.die))
+      }
+      first = false
+      return Effect.andThen(step, Effect.fail(new Unavailable({ retryAfterSeconds: 1 }))).pipe(
+        sql.withTransaction,
+        Effect.catchTag("SqlError", Effect.die),
+        Effect.tapError(() => Effect.andThen(Deferred.succeed(rolledBack, undefined), Deferred.await(goOn)))
+      )
+    })
+    const loser = yield* Effect.forkChild(send("fence", { key: "k10" }))
+    yield* Deferred.await(rolledBack)
+    const winner = yield* Effect.forkChild(send("fence", { key: "k10" }))
+    yield* Deferred.await(entered)
+    yield* Deferred.succeed(goOn, undefined)
+    assert.strictEqual((yield* Fiber.join(loser)).status, 503)
+    assert.strictEqual((yield* send("fence", { key: "k10" })).status, 409)
+    yield* Deferred.succeed(end, undefined)
+    assert.strictEqual((yield* Fiber.join(winner)).status, 500)
+  }))
+
+  it.effect("starts anew once it was forgotten, but not once it was answered", () => Effect.gen(function*() {
+    const idempotency = yield* Idempotency
+    const ids: Array<OrderId> = []
+    yield* inSteps("tent", ({ resourceId }) =>
+      Effect.suspend(() =>
+        ids.push(resourceId) === 1
+          ? Effect.andThen(Effect.orDie(idempotency.forget(making, resourceId)), Effect.fail(new Unavailable({ retryAfterSeconds: 1 })))
+          : Effect.void))
+    assert.strictEqual((yield* send("tent", { key: "k11" })).status, 503)
+    assert.deepStrictEqual(yield* records("k11"), [])
+    const made = yield* send("tent", { key: "k11" })
+    assert.deepStrictEqual([made.status, made.body.id], [201, ids[1]])
+    yield* idempotency.forget(making, ids[1]!)
+    assert.isTrue(isReplayed(yield* send("tent", { key: "k11" })))
+  }))
+
+  it.effect("stores no refusal that may be another one tomorrow", () => Effect.gen(function*() {
+    const idempotency = yield* Idempotency
+    const id = OrderId.make("01890a5d-ac96-774b-bcce-b302099a8057")
+    // @ts-expect-error a 503 is not final
+    const stored = idempotency.complete(making, id, new Unavailable({ retryAfterSeconds: 1 }))
+    assert.isTrue(Effect.isEffect(stored))
+  }))
+
+  it.effect("needs a key that can be one", () => Effect.gen(function*() {
+    const answer = yield* send("cup", { key: "x".repeat(256) })
+    assert.deepStrictEqual([answer.status, answer.body.errors[0].pointer], [400, "/idempotency-key"])
+  }))
+
+  it.effect("is forgotten after a day, some at a time", () => Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const idempotency = yield* Idempotency
+    yield* inOneTransaction("old")
+    for (const key of ["o1", "o2", "o3", "o4"]) yield* send("old", { key })
+    yield* sql`update idempotency set created_at = now() - interval '24 hours 1 second' where key in ('o1', 'o2', 'o3')`
+    assert.deepStrictEqual([yield* idempotency.prune(2), yield* idempotency.prune(2), yield* idempotency.prune(2)], [2, 1, 0])
+    assert.strictEqual((yield* records("o4")).length, 1)
+    assert.isFalse(isReplayed(yield* send("old", { key: "o1" })))
+  }))
+})

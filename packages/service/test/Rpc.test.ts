@@ -1,0 +1,198 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Context, Effect, Exit, Fiber, Layer, Logger, Queue, Scope } from "effect"
+import { HttpRouter } from "effect/http"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Money } from "@marketplace/domain/Money"
+import type { ServiceName } from "@marketplace/schema/Access"
+import { layerServerHttp, layerServerLocal } from "@marketplace/service/Rpc"
+import * as Calls from "@marketplace/service/Rpc/Calls"
+import { Deadline, monotonicMillis } from "@marketplace/service/Rpc/Deadline"
+import { LocalRpc } from "@marketplace/service/Rpc/LocalRpc"
+import { nextFreePort } from "@marketplace/service/Server"
+import { layersGenerated } from "@marketplace/service/Tokens/ServiceTokens"
+import { createServer } from "node:http"
+import { contract, handlers, OnCallersFiber, OutOfStock, Probe, type SampleCalls, secret } from "./Rpc/Sample.ts"
+
+/** The two ways to join a client with a server. */
+class Transport extends Context.Service<Transport, {
+  /** Until the scope is closed. */
+  readonly serve: Effect.Effect<void, never, Scope.Scope>
+  readonly calls: (caller: ServiceName) => Effect.Effect<SampleCalls, never, Scope.Scope>
+}>()("test/Transport") {}
+
+const local = Layer.effect(Transport, Effect.gen(function*() {
+  const here = yield* Effect.context<LocalRpc | Probe>()
+  return Transport.of({
+    serve: Effect.asVoid(Layer.build(Layer.fresh(layerServerLocal(contract)).pipe(Layer.provide(handlers), Layer.provide(Layer.succeedContext(here))))),
+    calls: (caller) => Effect.provide(Calls.local(contract, caller), here)
+  })
+})).pipe(Layer.provide(LocalRpc.layer))
+
+const http = Layer.effect(Transport, Effect.gen(function*() {
+  const probe = Layer.succeedContext(yield* Effect.context<Probe>())
+  const tokensOf = yield* layersGenerated
+  const port = yield* nextFreePort("127.0.0.1", 41_000)
+  const config = ConfigProvider.layer(ConfigProvider.fromUnknown({ PAYMENT_URL: `http://127.0.0.1:${port}` }))
+  return Transport.of({
+    serve: Effect.gen(function*() {
+      const server = createServer()
+      yield* HttpRouter.serve(layerServerHttp(contract), { disableLogger: true, disableListenLog: true }).pipe(
+        Layer.provide([handlers, tokensOf("payment"), NodeHttpServer.layer(() => server, { port, host: "127.0.0.1" })]),
+        Layer.provide(probe),
+        Layer.fresh,
+        Layer.build
+      )
+      // Otherwise it would wait for the calls.
+      yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
+    }).pipe(Effect.orDie),
+    calls: (caller) =>
+      Calls.http(contract, "PAYMENT_URL").pipe(
+        Effect.provide([tokensOf(caller), NodeHttpClient.layerNodeHttp, config], { local: true }),
+        Effect.orDie
+      )
+  })
+}))
+
+/** A shorter deadline, as set by a caller of the caller. */
+const within = (millis: number) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(monotonicMillis, (now) => Effect.provideService(effect, Deadline, now + millis))
+
+const won = (amount: number) => new Money({ amount, currency: "KRW" })
+
+/** Everything that is logged while the effect runs. */
+const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const lines: Array<string> = []
+  const logger = Logger.make(({ cause, message }) => void lines.push(`${String(message)} ${String(cause)}`))
+  return Effect.map(Effect.provide(effect, Logger.layer([logger])), (value) => [value, lines] as const)
+}
+
+for (const [name, transport] of [["in memory", local], ["over HTTP", http]] as const) {
+  const test = (what: string, effect: Effect.Effect<void, unknown, Transport | Probe | Scope.Scope>) =>
+    it.live(what, () => effect.pipe(Effect.scoped, Effect.provide(transport.pipe(Layer.provideMerge(Probe.layer)))))
+
+  const served = Effect.gen(function*() {
+    const transport = yield* Transport
+    yield* transport.serve
+    return yield* transport.calls("order")
+  })
+
+  describe(`calls ${name}`, () => {
+    test("give what the procedure gives, and tell it who calls", Effect.gen(function*() {
+      const { price, ...rest } = yield* (yield* served).Double({ price: won(700) })
+      assert.instanceOf(price, Money)
+      assert.deepStrictEqual({ ...price, ...rest }, { amount: 1400, currency: "KRW", caller: "order" })
+    }))
+
+    test("fail with the procedure's own errors", Effect.gen(function*() {
+      const error = yield* Effect.flip((yield* served).Refuse({ wanted: 3 }))
+      assert.instanceOf(error, OutOfStock)
+      assert.deepStrictEqual(error, new OutOfStock({ wanted: 3 }))
+    }))
+
+    test("hide a defect from the caller, and leave the other calls alone", Effect.gen(function*() {
+      const calls = yield* served
+      const hanging = yield* Effect.forkChild(calls.Hang())
+      yield* Queue.take((yield* Probe).started)
+      const [error, lines] = yield* logged(Effect.flip(calls.Break()))
+      assert.deepStrictEqual([error._tag, error.callee, error.retryAfterSeconds], ["CalleeUnavailable", "payment", 1])
+      assert.notInclude(JSON.stringify(error), secret)
+      assert.isNotEmpty(lines)
+      assert.isUndefined(hanging.pollUnsafe())
+      yield* Fiber.interrupt(hanging)
+    }))
+
+    test("end at their deadline, at the callee too", Effect.gen(function*() {
+      const calls = yield* served
+      const [error] = yield* logged(calls.Hang().pipe(within(100), Effect.flip))
+      assert.deepStrictEqual([error._tag, error.detail], ["CalleeUnavailable", "payment gave no answer in time"])
+      yield* Queue.take((yield* Probe).interrupted)
+      assert.deepStrictEqual((yield* calls.Double({ price: won(1) })).price, won(2))
+    }))
+
+    test("end when their caller is interrupted, at the callee too, and without a word", Effect.gen(function*() {
+      const { interrupted, started } = yield* Probe
+      const calls = yield* served
+      const [exit, lines] = yield* logged(Effect.gen(function*() {
+        const call = yield* Effect.forkChild(calls.Hang())
+        yield* Queue.take(started)
+        yield* Fiber.interrupt(call)
+        return yield* Fiber.await(call)
+      }))
+      assert.isTrue(Exit.hasInterrupts(exit))
+      assert.deepStrictEqual(lines, [])
+      yield* Queue.take(interrupted)
+    }))
+
+    test("pass the deadline on", Effect.gen(function*() {
+      const calls = yield* served
+      const own = yield* calls.Remaining()
+      const given = yield* calls.Remaining().pipe(within(500))
+      assert.isTrue(own > 1000 && own <= 3000, String(own))
+      assert.isTrue(given > 0 && given <= 500, String(given))
+      assert.strictEqual((yield* calls.Remaining().pipe(within(0), Effect.flip))._tag, "CalleeUnavailable")
+    }))
+
+    test("fail within their deadline while nobody answers", Effect.gen(function*() {
+      const calls = yield* (yield* Transport).calls("order")
+      const [error] = yield* logged(calls.Double({ price: won(1) }).pipe(within(200), Effect.flip))
+      assert.strictEqual(error._tag, "CalleeUnavailable")
+    }))
+
+    test("that come too early are answered once there is somebody", Effect.gen(function*() {
+      const transport = yield* Transport
+      const calls = yield* transport.calls("order")
+      const call = yield* Effect.forkChild(calls.Double({ price: won(2) }), { startImmediately: true })
+      yield* Effect.sleep("50 millis")
+      assert.isUndefined(call.pollUnsafe())
+      yield* transport.serve
+      assert.deepStrictEqual((yield* Fiber.join(call)).price, won(4))
+    }))
+
+    test("are made again when the callee stops, and answered by the next one", Effect.gen(function*() {
+      const transport = yield* Transport
+      const { started } = yield* Probe
+      const calls = yield* transport.calls("order")
+      const first = yield* Scope.make()
+      yield* Scope.provide(transport.serve, first)
+      const call = yield* Effect.forkChild(calls.Hang())
+      yield* Queue.take(started)
+      yield* Scope.close(first, Exit.void)
+      assert.isUndefined(call.pollUnsafe())
+      yield* transport.serve
+      yield* Queue.take(started)
+      yield* Fiber.interrupt(call)
+    }))
+
+    test("are not for everybody", Effect.gen(function*() {
+      const transport = yield* Transport
+      yield* transport.serve
+      const calls = yield* transport.calls("product")
+      const [error, lines] = yield* logged(Effect.flip(calls.Double({ price: won(1) })))
+      assert.strictEqual(error._tag, "CalleeUnavailable")
+      assert.include(lines.join(), "product may not call payment")
+    }))
+
+    test("bring the trace along, and nothing else of the caller's fiber", Effect.gen(function*() {
+      const calls = yield* served
+      const { caller, traceId } = yield* calls.Surroundings().pipe(Effect.provideService(OnCallersFiber, "a transaction"))
+      assert.strictEqual(caller, "nothing")
+      assert.strictEqual(traceId, (yield* Effect.currentSpan).traceId)
+    }).pipe(Effect.withSpan("caller")))
+
+    test("of several callers keep apart", Effect.gen(function*() {
+      const transport = yield* Transport
+      yield* transport.serve
+      const own = yield* transport.calls("order")
+      const closed = yield* Scope.make()
+      const other = yield* Scope.provide(transport.calls("order"), closed)
+      const answers = yield* Effect.all(
+        Array.from({ length: 50 }, (_, n) => (n % 2 === 0 ? own : other).Double({ price: won(n) })),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(answers.map(({ price }) => price.amount), Array.from({ length: 50 }, (_, n) => 2 * n))
+      yield* Scope.close(closed, Exit.void)
+      assert.deepStrictEqual((yield* own.Double({ price: won(1) })).price, won(2))
+    }))
+  })
+}

@@ -1,0 +1,144 @@
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer, Redacted } from "effect"
+import { HttpClient, HttpClientRequest, HttpRouter } from "effect/http"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import { Money } from "@marketplace/domain/Money"
+import { layerServerHttp } from "@marketplace/service/Rpc"
+import * as Calls from "@marketplace/service/Rpc/Calls"
+import { Deadline, monotonicMillis } from "@marketplace/service/Rpc/Deadline"
+import { nextFreePort } from "@marketplace/service/Server"
+import { layersGenerated, ServiceTokens } from "@marketplace/service/Tokens/ServiceTokens"
+import { createServer } from "node:http"
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net"
+import { contract, handlers, Probe } from "./Rpc/Sample.ts"
+
+const won = (amount: number) => new Money({ amount, currency: "KRW" })
+
+/** The callee on a socket, and its callers. */
+const world = Effect.gen(function*() {
+  const tokensOf = yield* layersGenerated
+  const port = yield* nextFreePort("127.0.0.1", 42_000)
+  yield* HttpRouter.serve(layerServerHttp(contract), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide([handlers, tokensOf("payment"), NodeHttpServer.layer(createServer, { port, host: "127.0.0.1" })]),
+    Layer.provide(Probe.layer),
+    Layer.build
+  )
+  const calls = (addresses: string, tokens = tokensOf("order")) =>
+    Calls.http(contract, "PAYMENT_URL").pipe(
+      Effect.provide([tokens, NodeHttpClient.layerNodeHttp, ConfigProvider.layer(ConfigProvider.fromUnknown({ PAYMENT_URL: addresses }))], {
+        local: true
+      })
+    )
+  return { calls, port, tokensOf, url: `http://127.0.0.1:${port}` }
+})
+
+/** Stands between caller and callee. */
+const listen = (onConnection: (socket: Socket) => void) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      const server = createTcpServer((socket) => {
+        socket.on("error", () => {})
+        onConnection(socket)
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const { port } = server.address() as AddressInfo
+        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, close: () => server.close() }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+describe("calls over HTTP", () => {
+  it.live("are made again when the answer is lost on the way", () =>
+    Effect.gen(function*() {
+      const { calls, port } = yield* world
+      let connections = 0
+      const { url } = yield* listen((socket) => {
+        connections += 1
+        const upstream = connect(port, "127.0.0.1")
+        upstream.on("error", () => socket.destroy())
+        socket.on("close", () => upstream.destroy())
+        socket.pipe(upstream)
+        // The callee has done its work; nobody hears of it.
+        if (connections <= 2) upstream.once("data", () => socket.destroy())
+        else upstream.pipe(socket)
+      })
+      const { price } = yield* (yield* calls(url)).Double({ price: won(7) })
+      assert.deepStrictEqual(price, won(14))
+      assert.strictEqual(connections, 3)
+    }).pipe(Effect.scoped))
+
+  it.live("are not multiplied when the callee is in trouble", () =>
+    Effect.gen(function*() {
+      const { calls } = yield* world
+      let connections = 0
+      const { url } = yield* listen((socket) => {
+        connections += 1
+        socket.destroy()
+      })
+      const { Double } = yield* calls(url)
+      const now = yield* monotonicMillis
+      const failed = yield* Effect.all(Array.from({ length: 30 }, () => Effect.flip(Double({ price: won(1) }))), { concurrency: 5 }).pipe(
+        Effect.provideService(Deadline, now + 3000)
+      )
+      assert.isTrue(failed.every(({ _tag }) => _tag === "CalleeUnavailable"))
+      assert.isTrue(connections > 30 && connections <= 40, String(connections))
+    }).pipe(Effect.scoped))
+
+  it.live("take the addresses of the callee in turn", () =>
+    Effect.gen(function*() {
+      const { calls, url } = yield* world
+      const { url: dead } = yield* listen((socket) => socket.destroy())
+      const { Double } = yield* calls(`${dead}, ${url}/`)
+      const answers = yield* Effect.forEach([1, 2, 3, 4, 5, 6], (n) => Double({ price: won(n) }))
+      assert.deepStrictEqual(answers.map(({ price }) => price.amount), [2, 4, 6, 8, 10, 12])
+    }).pipe(Effect.scoped))
+
+  for (const [name, status, body] of [
+    ["an error of a proxy", 502, "<html>bad gateway</html>"],
+    ["a problem of another server", 404, "{\"type\":\"/problems/route-not-found\"}"],
+    ["a page", 200, "<html>welcome</html>"],
+    ["nothing", 200, ""]
+  ] as const) {
+    it.live(`take ${name} for no answer`, () =>
+      Effect.gen(function*() {
+        const { calls } = yield* world
+        const { url } = yield* listen((socket) => {
+          socket.once("data", () => socket.end(`HTTP/1.1 ${status} \r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`))
+        })
+        const now = yield* monotonicMillis
+        const error = yield* (yield* calls(url)).Double({ price: won(1) }).pipe(Effect.flip, Effect.provideService(Deadline, now + 300))
+        assert.strictEqual(error._tag, "CalleeUnavailable")
+        assert.notInclude(JSON.stringify(error), "html")
+      }).pipe(Effect.scoped))
+  }
+
+  it.live("need a token for this callee", () =>
+    Effect.gen(function*() {
+      const { calls, tokensOf, url } = yield* world
+      const forOther = Layer.effect(ServiceTokens, Effect.map(ServiceTokens, (tokens) =>
+        ServiceTokens.of({ ...tokens, issue: () => tokens.issue("product") }))).pipe(Layer.provide(tokensOf("order")))
+      const none = Layer.effect(ServiceTokens, Effect.map(ServiceTokens, (tokens) =>
+        ServiceTokens.of({ ...tokens, issue: () => Effect.succeed(Redacted.make("")) }))).pipe(Layer.provide(tokensOf("order")))
+      for (const tokens of [forOther, none]) {
+        const error = yield* Effect.flip((yield* calls(url, tokens)).Double({ price: won(1) }))
+        assert.deepStrictEqual([error._tag, error.detail], ["CalleeUnavailable", "payment refuses the call"])
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("answer a request without any token with a refusal and nothing else", () =>
+    Effect.gen(function*() {
+      const { url } = yield* world
+      const request = { _tag: "Request", id: "1", tag: "Sample.Double", payload: { price: won(1) }, headers: [] }
+      const response = yield* HttpClient.execute(
+        HttpClientRequest.post(`${url}/rpc/payment`).pipe(
+          HttpClientRequest.bodyText(`${JSON.stringify(request)}\n`, "application/ndjson")
+        )
+      )
+      const text = yield* response.text
+      assert.include(text, "ServiceRefused")
+      assert.include(text, "no token")
+      assert.notInclude(text, "Success")
+    }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerNodeHttp)))
+})

@@ -1,0 +1,8 @@
+import { Effect, Schema } from "effect"
+import { HttpClient } from "effect/http"
+import { make } from "@marketplace/client/Client"
+import * as SpanRecord from "@marketplace/telemetry/SpanRecord"
+import * as TraceTree from "@marketplace/telemetry/TraceTree"
+import type { Running } from "../Running.ts"
+import { check, Narrator, until } from "./Narrator.ts"
+import { approve, logIn, money, newKey, ofTwoSellers, statuses, wish } from "./Purchase.ts"
