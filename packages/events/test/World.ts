@@ -65,7 +65,7 @@ export const start = Effect.fnUntraced(function*<A, E, R>(layer: Layer.Layer<A, 
   const scope = yield* Scope.fork(yield* Effect.scope)
   const context = yield* Layer.buildWithScope(Layer.fresh(layer), scope)
   return {
-    run: <B, F, S>(effect: Effect.Effect<B, F, S>) => Effect.provide(effect, context),
+    run: <B, F, S>(effect: Effect.Effect<B, F, S>) => Effect.provide(effect, context).pipe(Scope.provide(scope)),
     stop: Scope.close(scope, Exit.void)
   }
 })

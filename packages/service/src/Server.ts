@@ -45,12 +45,9 @@ export interface RouteOptions {
 }
 
 /**
- * What the routes of every service have in common, whether they are served on a socket (`serve`) or built for a gateway in
- * the same process (`HttpRouter.toHttpEffect(serviceRoutes(routes))`): failures are problem documents, bodies have a
- * greatest size, browsers do not guess types, and nothing is stored on the way unless the operation said so. Routes that run
- * commands are given `Commands`.
- *
- * In memory, build them outside the gateway's own routes layer: inside, Effect's memo map hands out the gateway's router.
+ * What the routes of every service have in common, on a socket (`serve`) and in memory (`inMemory`): failures are problem
+ * documents, bodies have a greatest size, browsers do not guess types, and nothing is stored on the way unless the operation
+ * said so. Routes that run commands are given `Commands`.
  */
 export const serviceRoutes = <A, E, R>(routes: Layer.Layer<A, E, R>, options: RouteOptions = {}) =>
   Layer.unwrap(Effect.sync(() => {
@@ -80,6 +77,16 @@ const protect = (response: HttpServerResponse.HttpServerResponse) =>
       "cache-control": response.headers["cache-control"] ?? "no-store"
     })
     : response
+
+/**
+ * Routes as one effect that answers the request in its context: how a gateway reaches a service in the same process. Nothing
+ * is read from or written to a socket on the way, everything else is as behind `serve`. Routes stop when the scope is closed.
+ */
+export const inMemory = <E, R>(routes: Layer.Layer<never, E, R>, options: RouteOptions = {}) =>
+  // Effect would hand out a router that is being built around this one.
+  Layer.build(Layer.provideMerge(serviceRoutes(routes, options), Layer.fresh(HttpRouter.layer))).pipe(
+    Effect.map((context) => Effect.orDie(Context.get(context, HttpRouter.HttpRouter).asHttpEffect()))
+  )
 
 export interface Options extends RouteOptions {
   /** Names the server in the log. */

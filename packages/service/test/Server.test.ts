@@ -1,8 +1,7 @@
 import { assert, layer } from "@effect/vitest"
-import { Config, Context, Effect, Layer, Logger, References, Schema, type Scope } from "effect"
-import { HttpRouter, HttpServer, type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Config, Effect, Layer, Logger, References, Schema } from "effect"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { Unauthenticated, Unavailable, ValidatesRequests } from "@marketplace/schema/Problems"
 import { lenient, strict } from "@marketplace/schema/Requests"
@@ -217,27 +216,16 @@ layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
   }))
 })
 
-class Upstream extends Context.Service<Upstream, {
-  readonly answer: Effect.Effect<
-    HttpServerResponse.HttpServerResponse,
-    HttpServerError.HttpServerError,
-    HttpServerRequest.HttpServerRequest | Scope.Scope
-  >
-}>()("Upstream") {}
-
 /** A gateway in the same process: everything goes to the shop without a socket. */
 const Gateway = HttpRouter.use(Effect.fnUntraced(function*(router) {
-  const { answer } = yield* Upstream
+  const answer = yield* Server.inMemory(Shop)
   yield* router.add("*", "/*", (request) => {
     const passed = request.modify({ headers: { ...request.headers, "x-passed-on": "1" } })
     return Effect.provideService(answer, HttpServerRequest.HttpServerRequest, passed)
   })
 }))
 
-const InMemory = Server.serve(Gateway, { service: "gateway", port: Config.succeed(0) }).pipe(
-  Layer.provide(Layer.effect(Upstream, Effect.map(HttpRouter.toHttpEffect(Server.serviceRoutes(Shop)), (answer) => ({ answer })))),
-  Layer.provide([Health.layer, NodeHttpServer.layerHttpServices, collect])
-)
+const InMemory = Server.serve(Gateway, { service: "gateway", port: Config.succeed(0) }).pipe(Layer.provide([Health.layer, collect]))
 
 layer(InMemory, { excludeTestServices: true })("a service behind a gateway in memory", (it) => {
   it.effect("answers as on a socket", () => Effect.gen(function*() {

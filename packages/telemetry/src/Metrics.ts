@@ -110,5 +110,5 @@ const rpc = Metric.histogram(Name.rpcClient, {
 })
 
 /** Calls of another service's method, in seconds; the outcome is `ok` or the error's tag. */
-export const rpcClient = (service: string, method: string, outcome: string) =>
-  Metric.withAttributes(rpc, { [Label.service]: service, [Label.method]: method, [Label.outcome]: outcome })
+export const rpcClient = (target: string, method: string, outcome: string) =>
+  Metric.withAttributes(rpc, { [Label.target]: target, [Label.method]: method, [Label.outcome]: outcome })

@@ -96,6 +96,7 @@ export const Metric = {
 
 /** Labels of metrics. Each has few values: no ids. */
 export const Label = {
+  /** Whose it is, where one process is several services. */
   service: "service",
   context: "context",
   consumer: "consumer",
@@ -104,6 +105,8 @@ export const Label = {
   sweeper: "sweeper",
   loop: "loop",
   operation: "operation",
+  /** The service that is called; `service` is who calls. */
+  target: "target",
   method: "method",
   route: "route",
   status: "status"

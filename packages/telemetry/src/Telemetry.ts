@@ -43,20 +43,24 @@ const redacted = Layer.effect(OtlpSerialization.OtlpSerialization, Effect.map(Ot
   logs: (data) => inner.logs(Redaction.message(data))
 })))
 
+const resourceAttributes = Config.Record(Schema.String, Schema.StringFromUriComponent, "OTEL_RESOURCE_ATTRIBUTES").pipe(
+  Config.withDefault(undefined)
+)
+type Resource = Config.Success<typeof resourceAttributes>
+
 /** Effect exports a signal only if its variable says so; here an endpoint is enough, and `none` still switches one off. */
 const exporters = ConfigProvider.layerAdd(ConfigProvider.fromEnv({
   env: { OTEL_TRACES_EXPORTER: "otlp", OTEL_METRICS_EXPORTER: "otlp", OTEL_LOGS_EXPORTER: "otlp" }
 }))
 
-const exporting = (service: string) =>
+const exporting = (service: string, resource: Resource) =>
   Layer.unwrap(Effect.gen(function*() {
     const protocol = yield* Config.Literals(["http/protobuf", "http/json"], "OTEL_EXPORTER_OTLP_PROTOCOL").pipe(
       Config.withDefault("http/protobuf")
     )
     const timeout = yield* Config.Int("OTEL_EXPORTER_OTLP_TIMEOUT").pipe(Config.withDefault(10_000))
-    const given = yield* Config.Record(Schema.String, Schema.String, "OTEL_RESOURCE_ATTRIBUTES").pipe(Config.withDefault(undefined))
     const random = yield* SecureRandom.SecureRandom
-    const instanceId = given?.[Service.instanceId] ?? (yield* random.uuidV4())
+    const instanceId = resource?.[Service.instanceId] ?? (yield* random.uuidV4())
     return Otlp.layerFromConfig({ resource: { serviceName: service, attributes: { [Service.instanceId]: instanceId } } }).pipe(
       Layer.provide(redacted.pipe(
         Layer.provide(protocol === "http/json" ? OtlpSerialization.layerJson : OtlpSerialization.layerProtobuf)
@@ -99,9 +103,10 @@ const sampling = Layer.unwrap(Effect.gen(function*() {
  */
 export const layerConfig = (service: string): Layer.Layer<never, Config.ConfigError> =>
   Layer.unwrap(Effect.gen(function*() {
-    const name = yield* Config.String("OTEL_SERVICE_NAME").pipe(Config.withDefault(service))
+    const resource = yield* resourceAttributes
+    const name = yield* Config.String("OTEL_SERVICE_NAME").pipe(Config.withDefault(resource?.[Service.name] ?? service))
     return sampling.pipe(
-      Layer.provideMerge(exporting(name)),
+      Layer.provideMerge(exporting(name, resource)),
       Layer.provideMerge(logging(name)),
       Layer.provideMerge(Layer.succeed(UrlParams.CurrentRedactedNames, Redaction.queryParameters))
     )

@@ -22,7 +22,7 @@ const summaryOf = (spans: ReadonlyArray<SpanRecord.SpanRecord>): ReadonlyArray<T
     name: first.name,
     service: first.service,
     start: first.start,
-    duration: Math.max(...spans.map((span) => span.start + span.duration)) - first.start,
+    duration: spans.reduce((last, span) => Math.max(last, span.start + span.duration), first.start) - first.start,
     spans: spans.length,
     failed: spans.some((span) => span.status === "error")
   }]

@@ -2,7 +2,6 @@ import type { SpanRecord } from "./SpanRecord.ts"
 
 interface Line {
   readonly what: string
-  readonly start: number
   readonly span: SpanRecord
 }
 
@@ -12,23 +11,28 @@ const millis = (value: number) => `${value.toFixed(1)} ms`
 
 /** Parents before their children, siblings by start. Spans whose parent is not there begin a tree of their own, marked `(…)`. */
 const linesOf = (spans: ReadonlyArray<SpanRecord>): ReadonlyArray<Line> => {
+  const ordered = [...spans].sort(byStart)
   const known = new Set(spans.map(({ spanId }) => spanId))
-  const children = Map.groupBy([...spans].sort(byStart), ({ parentSpanId }) =>
+  const children = Map.groupBy(ordered, ({ parentSpanId }) =>
     parentSpanId !== null && known.has(parentSpanId) ? parentSpanId : null)
   const lines: Array<Line> = []
   const seen = new Set<SpanRecord>()
 
-  const add = (span: SpanRecord, depth: number) => {
-    if (seen.has(span)) return
-    seen.add(span)
-    const orphan = depth === 0 && span.parentSpanId !== null ? "(…) " : ""
-    lines.push({ what: `${"  ".repeat(depth)}${orphan}${span.service}  ${span.name}  [${span.kind}]`, start: span.start, span })
-    for (const child of children.get(span.spanId) ?? []) add(child, depth + 1)
+  const add = (root: SpanRecord) => {
+    const open = [{ span: root, depth: 0 }]
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const { depth, span } = next
+      if (seen.has(span)) continue
+      seen.add(span)
+      const orphan = depth === 0 && span.parentSpanId !== null ? "(…) " : ""
+      lines.push({ what: `${"  ".repeat(depth)}${orphan}${span.service}  ${span.name}  [${span.kind}]`, span })
+      open.push(...(children.get(span.spanId) ?? []).map((child) => ({ span: child, depth: depth + 1 })).reverse())
+    }
   }
 
-  for (const root of children.get(null) ?? []) add(root, 0)
+  for (const root of children.get(null) ?? []) add(root)
   // Only spans that claim each other as parents are left.
-  for (const span of [...spans].sort(byStart)) add(span, 0)
+  for (const span of ordered) add(span)
   return lines
 }
 
@@ -38,12 +42,12 @@ const linesOf = (spans: ReadonlyArray<SpanRecord>): ReadonlyArray<Line> => {
  */
 export const render = (spans: ReadonlyArray<SpanRecord>): string => {
   const lines = linesOf(spans)
-  const first = Math.min(...spans.map(({ start }) => start))
-  const width = Math.max(...lines.map(({ what }) => what.length))
-  return lines.map(({ span, start, what }) =>
+  const first = spans.reduce((least, { start }) => Math.min(least, start), Infinity)
+  const width = lines.reduce((most, { what }) => Math.max(most, what.length), 0)
+  return lines.map(({ span, what }) =>
     [
       what.padEnd(width),
-      `+${millis(start - first)}`.padStart(12),
+      `+${millis(span.start - first)}`.padStart(12),
       millis(span.duration).padStart(12),
       span.error === null ? span.status : `${span.status}: ${span.error}`
     ].join("  ")

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Console, Effect, Layer, Metric, Redacted, Schedule, Schema } from "effect"
+import { ConfigProvider, Console, Effect, Layer, Logger, Metric, Redacted, Schedule, Schema } from "effect"
 import { HttpBody, HttpClient, HttpClientResponse, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Metrics from "@marketplace/telemetry/Metrics"
@@ -46,6 +46,7 @@ const signals = (received: ReadonlyArray<Received>) => [...new Set(received.map(
 const canaries = ["canary-redacted", "canary-url", "canary-token", "kim@example.kr", "203.0.113.9"]
 
 const work = Effect.gen(function*() {
+  assert.isAtMost((yield* Logger.CurrentLoggers).size, 2, "ours and the exporter's")
   yield* Metric.update(Metrics.outboxPending("order"), 7)
   yield* Effect.logInfo("mail to kim@example.kr", Redacted.make("canary-redacted")).pipe(Effect.annotateLogs("token", "canary-token"))
   yield* Effect.fail(new Error("postgres://app:canary-url@db/order is away")).pipe(

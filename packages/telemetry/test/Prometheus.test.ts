@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Console, Effect, Layer, Metric, Schema } from "effect"
+import { ConfigProvider, Console, Effect, Layer, Metric, Schema } from "effect"
 import { HttpClient, HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import * as TestClock from "effect/testing/TestClock"
@@ -72,7 +72,7 @@ describe("Prometheus", () => {
         "sweeper_claimed_total{sweeper=\"order.unfinished-checkouts\"} 4",
         "loop_last_success_timestamp_seconds{loop=\"order.relay\"} 90",
         "idempotency_replays_total{operation=\"orders.place\"} 1",
-        "rpc_client_seconds_count{service=\"product\",method=\"ReserveStock\",outcome=\"ok\"} 1"
+        "rpc_client_seconds_count{target=\"product\",method=\"ReserveStock\",outcome=\"ok\"} 1"
       ]) assert.include(lines, line)
     }).pipe(Effect.provide(serve(Prometheus.layer)), fresh))
 
@@ -99,11 +99,13 @@ describe("layerService", () => {
           spans.map(({ name, service }) => `${service} ${name}`).sort(),
           ["marketplace GET", "marketplace GET /orders/:id", "order Orders.find"]
         )
-        assert.isTrue(out.some((line) => / order +found .*trace=/.test(line)), out.join("\n"))
+        const found = out.map((line) => JSON.parse(line)).find(({ message }) => message === "found")
+        assert.deepStrictEqual([found.service, found.trace_id, found.attributes], ["order", trace!.traceId, undefined])
       }).pipe(
         Effect.provide(serve(Order).pipe(
           Layer.provideMerge(TraceStore.layerTracer("marketplace")),
-          Layer.provideMerge(Layer.merge(TraceStore.TraceStore.layer, Telemetry.layerConfig("marketplace")))
+          Layer.provideMerge(Layer.merge(TraceStore.TraceStore.layer, Telemetry.layerConfig("marketplace"))),
+          Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { LOG_FORMAT: "json" } })))
         )),
         Effect.provideService(Console.Console, console)
       )

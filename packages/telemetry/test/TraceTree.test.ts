@@ -28,12 +28,12 @@ describe("TraceTree", () => {
       span("6", "gone", "order", "process PaymentCompleted", 2000, 5, { kind: "consumer" })
     ]
     const expected = [
-      "gateway  POST /orders  [server]                    +0.0 ms       60.0 ms  ok",
-      "  order  POST /orders  [server]                    +2.5 ms       55.0 ms  error: OutOfStock",
-      "    order  Checkout.place  [internal]              +3.0 ms       50.0 ms  ok",
-      "    product  ReserveStock  [server]               +10.0 ms       12.3 ms  ok",
-      "    order  a tie  [internal]                      +10.0 ms        0.0 ms  interrupted",
-      "(…) order  process PaymentCompleted  [consumer]  +1000.0 ms        5.0 ms  ok"
+      "gateway  POST /orders  [server]                       +0.0 ms       60.0 ms  ok",
+      "  order  POST /orders  [server]                       +2.5 ms       55.0 ms  error: OutOfStock",
+      "    order  Checkout.place  [internal]                 +3.0 ms       50.0 ms  ok",
+      "    product  ReserveStock  [server]                  +10.0 ms       12.3 ms  ok",
+      "    order  a tie  [internal]                         +10.0 ms        0.0 ms  interrupted",
+      "(…) order  process PaymentCompleted  [consumer]    +1000.0 ms        5.0 ms  ok"
     ].join("\n")
     for (const order of shuffled(spans)) assert.strictEqual(TraceTree.render(order), expected)
   })

@@ -46,7 +46,7 @@ const typeHook: Hook = (schema, options) => {
     case "string":
       return text
     case "array":
-      return new Items(schema, options)
+      return undefined
     case "map":
       return new Entries(schema, options)
     default:

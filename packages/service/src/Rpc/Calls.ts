@@ -41,9 +41,14 @@ const backoff = Schedule.jittered(Schedule.min([Schedule.exponential("50 millis"
 const reserve = 10
 
 /** The callee stopped while it was at work. */
-class Stopped extends Schema.TaggedError<Stopped>()("Stopped", {}) {}
+class Stopped extends Schema.TaggedError<Stopped>()("Stopped", {}) {
+  override get message() {
+    return "it stopped"
+  }
+}
 
-const isLost = (error: unknown) => error instanceof RpcClientError.RpcClientError || error instanceof Stopped
+const isLost = (error: unknown): error is RpcClientError.RpcClientError | Stopped =>
+  error instanceof RpcClientError.RpcClientError || error instanceof Stopped
 
 /** A client of either transport. Which payload goes with which tag is for `Calls` to say. */
 type Send = (tag: string, payload: unknown, options: { readonly headers: Headers.Input }) => Effect.Effect<unknown, unknown>
@@ -72,7 +77,10 @@ const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: 
   const translate = (tag: string) => (cause: Cause.Cause<unknown>) => {
     const error = Option.getOrUndefined(Cause.findErrorOption(cause))
     if (error instanceof CalleeUnavailable) return Effect.andThen(Effect.logWarning(`${tag}: ${error.detail}`), error)
-    if (isLost(error)) return Effect.andThen(Effect.logWarning(`${tag}: ${callee} cannot be reached`, cause), unavailable("cannot be reached"))
+    if (isLost(error)) {
+      // Its cause may hold the request, and with it the token.
+      return Effect.andThen(Effect.logWarning(`${tag}: ${callee} cannot be reached: ${error.message}`), unavailable("cannot be reached"))
+    }
     if (error instanceof ServiceRefused) return Effect.andThen(Effect.logError(`${tag}: ${error.reason}`), unavailable("refuses the call"))
     if (Cause.hasDies(cause)) return Effect.andThen(Effect.logError(`${tag} has failed`, cause), unavailable("has failed"))
     return Effect.failCause(cause)

@@ -1,7 +1,8 @@
-import { Effect, Redacted, Ref } from "effect"
+import { Context, Effect, Layer, Redacted, Ref } from "effect"
 import { HttpBody, HttpClient, HttpClientRequest } from "effect/http"
 import { SecureRandom } from "effect/crypto"
 import type { Client } from "@marketplace/client/Client"
+import { sum } from "@marketplace/domain/Money"
 import { Email } from "@marketplace/domain/User/Member"
 import type { OrderView } from "@marketplace/schema/Order/HttpApi"
 import { IdempotencyKey } from "@marketplace/schema/Requests"
@@ -41,12 +42,12 @@ export const wish = (products: ReadonlyArray<ProductView>) => {
   const currency = variants[0]?.price.currency ?? "KRW"
   return {
     lines: variants.map(({ id }) => ({ variantId: id, quantity: 1 })),
-    expectedTotal: { amount: variants.reduce((sum, { price }) => sum + price.amount, 0), currency }
+    expectedTotal: sum(currency, variants.map(({ price }) => price))
   }
 }
 
 /** Approves a payment as the buyer would on the provider's page. */
-export const approve = Effect.fnUntraced(function*(simulatorUrl: string, { amount, id, method }: PaymentView) {
+export const approve = Effect.fnUntraced(function*({ simulatorUrl }: { readonly simulatorUrl: string }, { amount, id, method }: PaymentView) {
   const http = yield* HttpClient.HttpClient
   const response = yield* http.execute(HttpClientRequest.post(`${simulatorUrl}/checkout/approvals`).pipe(
     HttpClientRequest.setBody(HttpBody.jsonUnsafe({ paymentId: id, amount: amount.amount, currency: amount.currency, method }))
@@ -56,11 +57,30 @@ export const approve = Effect.fnUntraced(function*(simulatorUrl: string, { amoun
 })
 
 /** What becomes of the next call of the provider for a payment. */
-export const script = Effect.fnUntraced(function*(simulatorUrl: string, payment: PaymentView, fault: string) {
-  const http = yield* HttpClient.HttpClient
+export const script = Effect.fnUntraced(function*(
+  { simulatorSecret, simulatorUrl }: { readonly simulatorUrl: string; readonly simulatorSecret: string },
+  payment: PaymentView,
+  fault: string
+) {
+  const http = yield* Effect.map(HttpClient.HttpClient, HttpClient.filterStatusOk)
   yield* http.execute(HttpClientRequest.put(`${simulatorUrl}/script/${payment.id}`).pipe(
+    HttpClientRequest.basicAuth(simulatorSecret, ""),
     HttpClientRequest.setBody(HttpBody.jsonUnsafe({ faults: [{ fault, times: 1 }] }))
   ))
 })
 
 export const statuses = ({ sellerOrders, status }: OrderView) => `${status}, sellers' parts ${sellerOrders.map((part) => part.status).join(" and ")}`
+
+/** Trace of the last answer of the gateway. */
+export class LastTrace extends Context.Service<LastTrace, Ref.Ref<string>>()("@marketplace/marketplace/LastTrace") {
+  static readonly layer = Layer.effect(LastTrace, Ref.make(""))
+}
+
+export const lastTrace = Effect.flatMap(LastTrace, Ref.get)
+
+/** An HTTP client that remembers the trace of the last answer. */
+export const layerTracked = Layer.effect(HttpClient.HttpClient, Effect.gen(function*() {
+  const client = yield* HttpClient.HttpClient
+  const last = yield* LastTrace
+  return HttpClient.tap(client, ({ headers }) => headers["x-trace-id"] === undefined ? Effect.void : Ref.set(last, headers["x-trace-id"]))
+}))
