@@ -11,24 +11,32 @@ export interface Node {
 export const isNode = (value: unknown): value is Node =>
   typeof value === "object" && value !== null && "type" in value && typeof value.type === "string"
 
-export const parse = ({ path, text }: File): Node => ({ ...parseAst(text, { lang: path.endsWith(".ts") ? "ts" : "js" }, path) })
+const parsed = new WeakMap<File, Node>()
+
+/** The syntax tree of a module; the same file is parsed once. */
+export const parse = (file: File): Node => {
+  const tree = parsed.get(file) ?? { ...parseAst(file.text, { lang: file.path.endsWith(".ts") ? "ts" : "js" }, file.path) }
+  parsed.set(file, tree)
+  return tree
+}
 
 /** The node and all below it. */
-export function* walk(node: Node): Generator<Node> {
-  yield node
+export const walk = (node: Node, visit: (node: Node) => void): void => {
+  visit(node)
   for (const value of Object.values(node)) {
-    for (const child of Array.isArray(value) ? value : [value]) if (isNode(child)) yield* walk(child)
+    if (Array.isArray(value)) {
+      for (const child of value) if (isNode(child)) walk(child, visit)
+    } else if (isNode(value)) {
+      walk(value, visit)
+    }
   }
 }
 
 export const lineAt = (text: string, offset: number): number => text.slice(0, offset).split("\n").length
 
-/** The text of a string literal, also one written with backticks. */
-export const textOf = (node: unknown): string | undefined => {
-  if (!isNode(node)) return undefined
-  if (node.type === "Literal" && typeof node["value"] === "string") return node["value"]
-  return undefined
-}
+/** The text of a string literal. */
+export const textOf = (node: unknown): string | undefined =>
+  isNode(node) && node.type === "Literal" && typeof node["value"] === "string" ? node["value"] : undefined
 
 export interface Import {
   readonly specifier: string
@@ -38,8 +46,11 @@ export interface Import {
 const importing = new Set(["ImportDeclaration", "ExportAllDeclaration", "ExportNamedDeclaration", "ImportExpression", "TSImportType"])
 
 /** All that the file imports, whether for values or types, at once or later. */
-export const importsOf = (file: File): ReadonlyArray<Import> =>
-  Array.from(walk(parse(file))).flatMap((node) => {
+export const importsOf = (file: File): ReadonlyArray<Import> => {
+  const imports: Array<Import> = []
+  walk(parse(file), (node) => {
     const specifier = importing.has(node.type) ? textOf(node["source"]) : undefined
-    return specifier === undefined ? [] : [{ specifier, line: lineAt(file.text, node.start) }]
+    if (specifier !== undefined) imports.push({ specifier, line: lineAt(file.text, node.start) })
   })
+  return imports
+}

@@ -82,6 +82,8 @@ export const check = (files: ReadonlyArray<File>): Findings => {
     if (specifier.startsWith(".")) {
       const target = posix.join(posix.dirname(path), specifier)
       if (target.startsWith("infra/local/") && (own.name === "testing" || isWhole)) return undefined
+      // As a declared dependency it would close a circle: testing builds on the packages.
+      if (target.startsWith("packages/testing/src/") && inTest && !own.isService) return undefined
       if (!target.startsWith(`${own.folder}/`)) return `a relative import stays in its package: import ${scope}<package>/<File> instead`
       if (!inTest && target.startsWith(`${own.folder}/test/`)) return "what runs does not import tests: move it to src or to packages/testing"
       return choosesImplementation ? choice : undefined
@@ -89,7 +91,7 @@ export const check = (files: ReadonlyArray<File>): Findings => {
     if (!specifier.startsWith(scope)) {
       const name = packageOf(specifier)
       if (own.name === "domain" && !inTest && specifier !== "effect") return "domain is pure and imports effect only: move this to a package"
-      return declared.includes(name) || (inTest && rootDev.includes(name)) ? undefined : declare(name)
+      return declared.includes(name) || ((inTest || own.name === "testing") && rootDev.includes(name)) ? undefined : declare(name)
     }
 
     const target = byName.get(packageOf(specifier).slice(scope.length))

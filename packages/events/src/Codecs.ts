@@ -1,4 +1,4 @@
-import { Effect, Schema, Struct } from "effect"
+import { Effect, Option, Schema, Struct } from "effect"
 import * as Avro from "@marketplace/schema/Avro"
 import { type EventContext, type EventName, type MarketplaceEvent, published } from "@marketplace/schema/Topology"
 import type { Envelope } from "./Envelope.ts"
@@ -52,9 +52,15 @@ const writers = new Map<string, Writer>()
 /** The Avro schema with this fingerprint, as JSON, if this process has met it. */
 export const writerOf = (fingerprint: string): string | undefined => writers.get(fingerprint)?.avro
 
-/** Makes a schema of another version known, by which bodies it wrote can be decoded. Returns its fingerprint. */
-export const learn = (avro: string): string => {
-  const schema: Avro.AvroRecord = JSON.parse(avro)
+const parse = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Json)))
+
+/**
+ * Makes a schema of another version known, so that bodies it wrote can be decoded. Returns its fingerprint; undefined for
+ * what is no JSON object. Whether it is a schema shows when it is used.
+ */
+export const learn = (avro: string): string | undefined => {
+  const schema = Option.getOrUndefined(parse(avro)) as Avro.AvroRecord | undefined
+  if (schema === undefined) return undefined
   const fingerprint = Avro.fingerprint(schema)
   if (!writers.has(fingerprint)) writers.set(fingerprint, { avro, schema })
   return fingerprint

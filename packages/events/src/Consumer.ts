@@ -103,9 +103,8 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
     const { envelope } = delivery
     return consume(delivery).pipe(
       Effect.catchCause((cause) => isFenced(cause) || isTemporary(cause) ? Effect.failCause(cause) : park(delivery, cause)),
-      Effect.sandbox,
-      Effect.catchIf(isFenced, () => Effect.succeed("fenced" as const)),
-      Effect.tapError(() => note(envelope, "retried")),
+      Effect.catchCause((cause) => isFenced(cause) ? Effect.succeed("fenced" as const) : Effect.failCause(cause)),
+      Effect.tapCause(() => note(envelope, "retried")),
       persist(`${consumer}: ${envelope.type} ${envelope.id}`),
       Effect.flatMap((outcome) => outcome === "fenced" ? new Fenced({ consumer }) : note(envelope, outcome)),
       TraceContext.withRemoteParent(envelope.traceparent, `process ${envelope.type}`, {

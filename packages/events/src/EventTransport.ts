@@ -7,7 +7,11 @@ import type { Envelope } from "./Envelope.ts"
 export class TransportUnavailable extends Schema.TaggedError<TransportUnavailable>()("TransportUnavailable", {
   detail: Schema.String,
   cause: Schema.Defect()
-}) {}
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
 
 /** Another instance has taken the partition over; what this one does for it must not be committed. */
 export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { consumer: Schema.String }) {}

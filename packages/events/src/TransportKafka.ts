@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Semaphore } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { Kafka, type KafkaMessage, logLevel, Partitioners, type Producer } from "kafkajs"
 import type { EventContext, EventName } from "@marketplace/schema/Topology"
@@ -27,7 +27,8 @@ const layer = Layer.effect(EventTransport, Effect.gen(function*() {
   let connected: Producer | undefined
   yield* Effect.addFinalizer(() => connected === undefined ? Effect.void : disconnect(connected))
 
-  const connect = Effect.gen(function*() {
+  const one = yield* Semaphore.make(1)
+  const connect = one.withPermit(Effect.gen(function*() {
     if (connected !== undefined) return connected
     const producer = kafka.producer({
       createPartitioner: Partitioners.DefaultPartitioner,
@@ -38,7 +39,7 @@ const layer = Layer.effect(EventTransport, Effect.gen(function*() {
     yield* attempt("connecting", () => producer.connect())
     connected = producer
     return producer
-  })
+  }))
 
   /** The registry's number of the schema that wrote the event. */
   const schemaId = ({ context, fingerprint, type }: Envelope) => {
@@ -65,7 +66,7 @@ const layer = Layer.effect(EventTransport, Effect.gen(function*() {
   /** Waits for the registry. What it does not know, or what is not framed, keeps a fingerprint that nobody knows. */
   const fingerprintOf = (schemaId: number) =>
     registry.schemaOf(schemaId).pipe(
-      Effect.map((avro) => avro === undefined ? `registry:${schemaId}` : Codecs.learn(avro)),
+      Effect.map((avro) => (avro === undefined ? undefined : Codecs.learn(avro)) ?? `registry:${schemaId}`),
       persist(`Reading the schema ${schemaId}`)
     )
 

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Fiber, Layer, References, type Scope } from "effect"
+import { DateTime, Deferred, Effect, Fiber, Layer, References, Schedule, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
 import { OrderCreated } from "@marketplace/domain/Order/Events"
@@ -40,15 +40,23 @@ export const transportContract = (name: string, { install }: Suite) => {
         Effect.provideService(References.MinimumLogLevel, "None")
       ))
 
-  const publish = (context: EventContext, events: ReadonlyArray<Envelope>) => EventTransport.use((transport) => transport.publish(context, events))
+  /** As the relay does, again when it did not succeed; then some of the events come twice. */
+  const publish = (context: EventContext, events: ReadonlyArray<Envelope>) =>
+    EventTransport.use((transport) => transport.publish(context, events)).pipe(
+      Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })
+    )
 
   /** Subscribes in the background; what is handed over is also settled, unless `handle` says otherwise. */
   const subscribe = (consumer: EventContext, handle: (delivery: Delivery) => Effect.Effect<void, Fenced>, types = orderEvents) =>
     Effect.flatMap(EventTransport, (transport) =>
       Effect.forkScoped(transport.subscribe({ consumer, contexts: ["order"], types, handle })))
 
+  /** First occurrences only: delivery is at least once. */
   const recordIn = (got: Array<Envelope>) => ({ envelope, settle }: Delivery) =>
-    settle.pipe(Effect.catchTag("SqlError", Effect.die), Effect.andThen(Effect.sync(() => got.push(envelope))))
+    settle.pipe(
+      Effect.catchTag("SqlError", Effect.die),
+      Effect.andThen(Effect.sync(() => got.some(({ id }) => id === envelope.id) ? undefined : got.push(envelope)))
+    )
 
   const count = (got: ReadonlyArray<unknown>, n: number) => World.eventually(Effect.sync(() => got.length), (length) => length >= n)
 
@@ -218,8 +226,8 @@ export const transportContract = (name: string, { install }: Suite) => {
       })
       const keys = yield* newKeys(25)
       yield* Effect.forEach(upTo(200), (at) => instances[at % 2]!.run(tell(keys[at * 3 % 25]!, at)), { concurrency: 12 })
-      yield* World.eventually(Effect.sync(() => new Set(got.map(({ id }) => id)).size), (size) => size === 200, "40 seconds")
-      for (const sequences of byKey(got).values()) assert.deepStrictEqual([...new Set(sequences)], upTo(8))
+      yield* World.eventually(Effect.sync(() => got.length), (length) => length === 200, "40 seconds")
+      for (const sequences of byKey(got).values()) assert.deepStrictEqual(sequences, upTo(8))
     }))
 
     test("has one effect of an event that is published twice", Effect.fnUntraced(function*(processOf) {

@@ -1,7 +1,8 @@
 import { Config, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { Redis as Client } from "ioredis"
+import { Database } from "@marketplace/telemetry/Names"
 
-/** Redis did not answer. What it was asked may or may not have happened there, so only repeatable commands are sent. */
+/** Redis did not do what it was asked, or did not say so. Only what may happen twice is asked again. */
 export class RedisUnavailable extends Schema.TaggedError<RedisUnavailable>()("RedisUnavailable", { cause: Schema.Defect() }) {}
 
 /**
@@ -11,7 +12,10 @@ export class RedisUnavailable extends Schema.TaggedError<RedisUnavailable>()("Re
  * command is sent once, waits neither in an offline queue nor longer than its time-out, and fails instead.
  */
 export class Redis extends Context.Service<Redis, {
+  /** Fails at once while Redis is away, and after the time-out when it does not answer; reconnects by itself. */
   readonly run: <A>(command: (client: Client) => Promise<A>) => Effect.Effect<A, RedisUnavailable>
+  /** Whether Redis answers. */
+  readonly ping: Effect.Effect<void, RedisUnavailable>
 }>()("@marketplace/redis/Redis") {
   /** `REDIS_URL`, and `REDIS_TIMEOUT` for a command (250 ms). Starts also while Redis is away. */
   static readonly layerConfig = Layer.effect(Redis, Effect.gen(function*() {
@@ -28,7 +32,7 @@ export class Redis extends Context.Service<Redis, {
           connectTimeout: 2_000,
           retryStrategy: (attempt) => Math.min(attempt * 50, 1_000)
         })
-        // a lost connection is told by the commands that need it; without a listener it would end the process
+        // a lost connection is told by the commands that need it; without a listener ioredis prints it
         client.on("error", () => {})
         return client
       }),
@@ -40,8 +44,9 @@ export class Redis extends Context.Service<Redis, {
       else client.once("ready", ready)
       return Effect.sync(() => client.off("ready", ready))
     }).pipe(Effect.timeoutOption("2 seconds"))
-    return Redis.of({
-      run: (command) => Effect.tryPromise({ try: () => command(client), catch: (cause) => new RedisUnavailable({ cause }) })
-    })
+    const span = { kind: "client", attributes: { [Database.system]: "redis" }, captureStackTrace: false } as const
+    const run = <A>(command: (client: Client) => Promise<A>) =>
+      Effect.tryPromise({ try: () => command(client), catch: (cause) => new RedisUnavailable({ cause }) }).pipe(Effect.withSpan("redis", span))
+    return Redis.of({ run, ping: Effect.asVoid(run((client) => client.ping())) })
   }))
 }

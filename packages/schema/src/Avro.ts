@@ -53,9 +53,12 @@ export interface EventCodec<E> {
 /**
  * The Avro schema of an event: one record `<name>` in the namespace `marketplace.<context>`, whose tag is its name.
  *
- * Ids and statuses are `string`; whole numbers and bigints `long`; times `timestamp-millis`, however the Schema encodes them;
+ * Ids and statuses are `string`; whole numbers and bigints `long`; times, as text or milliseconds, `timestamp-millis`;
  * `NullOr` and keys that may be absent `["null", T]` with default null. Everything else follows its encoded side. A new field
  * of a released event is `NullOr`, `optionalKey` or `withDecodingDefaultKey`: then old and new versions read each other.
+ *
+ * A nested record is called by its identifier, its tag, or the way to it (`OrderCreatedLines`). Its description becomes its
+ * doc; a field's doc is the description of its key (`annotateKey`), or of its schema when that is no record.
  *
  * @throws NoAvroForm naming the path, for what could not evolve or would lose values: other unions, tuples, numbers with a
  * fraction, recursion, structs without fields, two records of one name

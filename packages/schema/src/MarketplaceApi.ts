@@ -2,7 +2,6 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { OrderApi } from "./Order/HttpApi.ts"
 import { PaymentApi } from "./Payment/HttpApi.ts"
 import { ProductApi } from "./Product/HttpApi.ts"
-import { lenient, strict } from "./Requests.ts"
 import { UserApi } from "./User/HttpApi.ts"
 
 
@@ -17,6 +16,4 @@ export class MarketplaceApi extends HttpApi.make("marketplace")
     version: "1.0.0",
     description: "Multi-vendor marketplace: catalogue, orders, payments"
   }))
-  .annotate(HttpApi.ParseOptions, strict)
-  .annotate(HttpApi.HeadersParseOptions, lenient)
 {}

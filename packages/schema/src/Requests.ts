@@ -1,5 +1,5 @@
-import { Effect, Schema } from "effect"
-import { OpenApi } from "effect/http-api"
+import { Context, Effect, Schema } from "effect"
+import { HttpApi, OpenApi } from "effect/http-api"
 
 /** Names one attempt of one caller to create something, so that sending it again creates nothing twice. */
 export const IdempotencyKey = Schema.String.check(Schema.isPattern(/^[\x21-\x7e]{1,255}$/))
@@ -21,9 +21,12 @@ export const pageOf = <S extends Schema.Top>(item: S) =>
 
 export const summary = (text: string) => OpenApi.annotations({ summary: text })
 
-/** Unknown fields are refused, and all offences of a request are told at once. */
-export const strict = { onExcessProperty: "error", errors: "all" } as const
-
-/** Headers are the transport's: unknown ones are nobody's business. */
-export const lenient = {}
-
+/**
+ * How every API reads: unknown fields of a request are refused, and all its offences are told at once. Headers are the
+ * transport's, and what an answer says beyond the contract a client leaves aside.
+ */
+export const conventions = Context.make(HttpApi.ParseOptions, { onExcessProperty: "error", errors: "all" }).pipe(
+  Context.add(HttpApi.HeadersParseOptions, {}),
+  Context.add(HttpApi.SuccessParseOptions, {}),
+  Context.add(HttpApi.ErrorParseOptions, {})
+)

@@ -1,191 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Money } from "@marketplace/domain/Money"
-import { MemberId, EnterpriseId } from "@marketplace/domain/User/Ids"
 import { OrderId } from "@marketplace/domain/Order/Ids"
-import { DateTime, Effect, Schema, SchemaTransformation } from "effect"
-import { canonical, codec, DecodeError, derive, EncodeError, fingerprint, NoAvroForm } from "../src/Avro.ts"
+import { DateTime, Effect, Schema } from "effect"
+import { canonical, codec, DecodeError, derive, EncodeError, fingerprint } from "../src/Avro.ts"
 import { roundTrips } from "./AvroProperty.ts"
-
-const orderId = OrderId.make("0190b5f8-1d2c-7abc-8def-000000000001")
-const memberId = MemberId.make("0190b5f8-1d2c-7abc-8def-000000000002")
-const enterpriseId = EnterpriseId.make("0190b5f8-1d2c-7abc-8def-000000000003")
-const won = (amount: number) => new Money({ amount, currency: "KRW" })
-
-class Parcel extends Schema.TaggedClass<Parcel>()("Parcel", {
-  carrier: Schema.String,
-  weightGrams: Schema.NullOr(Schema.Int),
-  handedOverAt: Schema.optionalKey(Schema.DateTimeUtcFromString)
-}) {}
-
-const Placed = Schema.TaggedStruct("Placed", {
-  orderId: OrderId,
-  memberId: MemberId.annotate({ description: "Who buys" }),
-  status: Schema.Literals(["placed", "preparing"]),
-  gift: Schema.Boolean,
-  total: Money.annotateKey({ description: "What the buyer pays" }),
-  lines: Schema.Array(Schema.Struct({ enterpriseId: EnterpriseId, quantity: Schema.Int, price: Money })),
-  note: Schema.optionalKey(Schema.String),
-  coupon: Schema.NullOr(Schema.String),
-  placedAt: Schema.DateTimeUtcFromMillis
-}).annotate({ description: "A buyer placed an order" })
-
-const placed: typeof Placed.Type = {
-  _tag: "Placed",
-  orderId,
-  memberId,
-  status: "placed",
-  gift: false,
-  total: won(30_000),
-  lines: [{ enterpriseId, quantity: 3, price: won(10_000) }],
-  coupon: null,
-  placedAt: DateTime.makeUnsafe("2026-11-25T00:00:00Z")
-}
-
-/** A time in another unit, as somebody may define it. */
-const Seconds = Schema.Int.pipe(
-  Schema.decodeTo(Schema.DateTimeUtc, SchemaTransformation.transform({
-    decode: (seconds) => DateTime.makeUnsafe(seconds * 1000),
-    encode: (time) => Math.floor(DateTime.toEpochMillis(time) / 1000)
-  }))
-)
-
-const epoch = DateTime.makeUnsafe(0)
-
-interface Tree {
-  readonly children: ReadonlyArray<Tree>
-}
-const Tree = Schema.Struct({ children: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree)) })
-
-const thrownBy = (run: () => unknown): unknown => {
-  try {
-    return run()
-  } catch (error) {
-    return error
-  }
-}
-
-describe("derivation", () => {
-  it("makes one record per event, each nested record once", () => {
-    assert.deepStrictEqual(derive("Placed", "order", Placed), {
-      type: "record",
-      name: "Placed",
-      namespace: "marketplace.order",
-      doc: "A buyer placed an order",
-      fields: [
-        { name: "orderId", type: "string" },
-        { name: "memberId", doc: "Who buys", type: "string" },
-        { name: "status", type: "string" },
-        { name: "gift", type: "boolean" },
-        {
-          name: "total",
-          doc: "What the buyer pays",
-          type: {
-            type: "record",
-            name: "Money",
-            fields: [
-              { name: "amount", doc: "Minor units of the currency", type: "long" },
-              { name: "currency", doc: "ISO 4217 code", type: "string" }
-            ]
-          }
-        },
-        {
-          name: "lines",
-          type: {
-            type: "array",
-            items: {
-              type: "record",
-              name: "PlacedLines",
-              fields: [
-                { name: "enterpriseId", type: "string" },
-                { name: "quantity", type: "long" },
-                { name: "price", type: "Money" }
-              ]
-            }
-          }
-        },
-        { name: "note", type: ["null", "string"], default: null },
-        { name: "coupon", type: ["null", "string"], default: null },
-        { name: "placedAt", type: { type: "long", logicalType: "timestamp-millis" } }
-      ]
-    })
-  })
-
-  it("takes only Effect's own encodings of a time for milliseconds", () => {
-    const fields = derive("Times", "order", Schema.Struct({
-      millis: Schema.DateTimeUtcFromMillis.annotate({ description: "annotated" }),
-      text: Schema.DateTimeUtcFromString,
-      bare: Schema.DateTimeUtc,
-      seconds: Seconds,
-      defaulted: Schema.DateTimeUtcFromMillis.pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
-      typeDefaulted: Schema.DateTimeUtcFromString.pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(epoch))),
-      bareDefaulted: Schema.DateTimeUtc.pipe(Schema.withDecodingDefaultKey(Effect.succeed(epoch))),
-      thousandths: Schema.Int.pipe(Schema.decodeTo(Schema.DateTimeUtcFromMillis, SchemaTransformation.transform({
-        decode: (thousandths) => thousandths * 1000,
-        encode: (millis) => millis / 1000
-      })))
-    })).fields
-    const millis = { type: "long", logicalType: "timestamp-millis" }
-    assert.deepStrictEqual(fields.map(({ type }) => type), [
-      millis, millis, millis, "long", ["null", millis], ["null", millis], ["null", millis], "long"
-    ])
-  })
-
-  it("keeps names, descriptions and times below a default", () => {
-    const Window = Schema.Struct({ until: Schema.DateTimeUtcFromMillis.annotate({ description: "Exclusive" }), fee: Money })
-      .annotate({ identifier: "Window" })
-    const types = (windows: Schema.Constraint) =>
-      derive("Opened", "order", Schema.Struct({ windows })).fields.map(({ type }) => type)
-    const defaulted = Schema.Array(Window).pipe(Schema.withDecodingDefaultKey(Effect.succeed([])))
-    assert.deepStrictEqual(types(defaulted), [["null", ...types(Schema.Array(Window))]])
-  })
-
-  const refused: ReadonlyArray<readonly [string, Schema.Constraint, string]> = [
-    ["a number", Schema.Number, "Refused.it: may have a fraction"],
-    ["a finite number", Schema.Finite, "Refused.it: may have a fraction"],
-    ["a float as money", Schema.Struct({ amount: Schema.Finite, currency: Schema.String }), "Refused.it.amount: may have a fraction"],
-    ["a union of types", Schema.Union([Schema.String, Schema.Int]), "Refused.it: the only unions"],
-    ["a tagged union", Schema.TaggedUnion({ A: {}, B: {} }), "Refused.it: the only unions"],
-    ["literals of numbers", Schema.Literals([1, 2]), "Refused.it: the only unions"],
-    ["null alone", Schema.Null, "Refused.it: Null is not supported"],
-    ["undefined", Schema.optional(Schema.String), "Refused.it: the only unions"],
-    ["null or absent", Schema.optionalKey(Schema.NullOr(Schema.String)), "Refused.it: absent and null"],
-    ["null twice", Schema.NullOr(Schema.NullOr(Schema.String)), "Refused.it: absent and null"],
-    ["a tuple", Schema.Tuple([Schema.String, Schema.String]), "Refused.it: a tuple"],
-    ["an array that is not empty by type", Schema.NonEmptyArray(Schema.String), "Refused.it: a tuple"],
-    ["a record by numbers", Schema.Record(Schema.Number, Schema.String), "Refused.it: a record whose keys are not strings"],
-    ["a struct with rest", Schema.StructWithRest(Schema.Struct({ a: Schema.String }), [Schema.Record(Schema.String, Schema.String)]),
-      "Refused.it: a struct with further keys"],
-    ["a struct without fields", Schema.Array(Schema.Struct({})), "Refused.it[]: a struct without fields"],
-    ["an enum", Schema.Enum({ A: "a" }), "Refused.it: Enum is not supported"],
-    ["a JavaScript date", Schema.Date, "Refused.it: a valid Date is not supported"],
-    ["a zoned time", Schema.DateTimeZoned, "Refused.it: DateTime.Zoned is not supported"],
-    ["an option", Schema.Option(Schema.String), "Refused.it: Option is not supported"],
-    ["bytes", Schema.Uint8Array, "Refused.it: Uint8Array is not supported"],
-    ["anything", Schema.Unknown, "Refused.it: Unknown is not supported"],
-    ["a recursive schema", Tree, "Refused.it.children[]: a recursive schema"],
-    ["a field that is no name", Schema.Struct({ "a-b": Schema.String }), "Refused.it.a-b: no Avro name"],
-    ["an identifier that is no name", Schema.Struct({ a: Schema.String }).annotate({ identifier: "a/b" }), "Refused.it: \"a/b\""],
-    ["deep inside", Schema.Array(Schema.Struct({ by: Schema.Record(Schema.String, Schema.NullOr(Schema.Number)) })),
-      "Refused.it[].by{}: may have a fraction"],
-    ["one name for two records", Schema.Struct({
-      a: Schema.Struct({ a: Schema.String }).annotate({ identifier: "Same" }),
-      b: Schema.Struct({ b: Schema.String }).annotate({ identifier: "Same" })
-    }), "Refused: two different records are called Same"]
-  ]
-  for (const [what, schema, message] of refused) {
-    it(`refuses ${what}, naming the place`, () => {
-      const error = thrownBy(() => derive("Refused", "order", Schema.Struct({ it: schema })))
-      assert.instanceOf(error, NoAvroForm)
-      assert.include(error.message, message)
-      assert.strictEqual(error.path, message.slice(0, message.indexOf(":")))
-    })
-  }
-
-  it("refuses an event that is no struct, and one under a name that is not its tag", () => {
-    assert.throws(() => derive("Text", "order", Schema.String), NoAvroForm, "an event is a struct")
-    assert.throws(() => derive("Other", "order", Placed), NoAvroForm, "its tag is \"Placed\"")
-  })
-})
+import { epoch, orderId, Parcel, Placed, placed, won } from "./AvroSamples.ts"
 
 describe("round trips", () => {
   roundTrips("Placed", "order", Placed)
@@ -309,7 +128,8 @@ describe("reading", () => {
       const big = codec("Counted", "order", Schema.Struct({ count: Schema.BigInt }))
       const whole = codec("Counted", "order", Schema.Struct({ count: Schema.Int }))
       assert.strictEqual(whole.fingerprint, big.fingerprint)
-      assert.deepStrictEqual(yield* whole.decode(yield* big.encode({ count: 2n ** 53n - 1n })), { count: Number.MAX_SAFE_INTEGER })
+      const largest = yield* big.encode({ count: 2n ** 53n - 1n })
+      assert.deepStrictEqual(yield* whole.decode(largest), { count: Number.MAX_SAFE_INTEGER })
       assert.instanceOf(yield* Effect.flip(whole.decode(yield* big.encode({ count: 2n ** 53n + 1n }))), DecodeError)
     }))
 
@@ -364,7 +184,8 @@ describe("evolution", () => {
       const bytes = yield* timed.encode({ at: DateTime.makeUnsafe(0) })
       const micros = JSON.parse(timed.json.replace("millis", "micros"))
       assert.notStrictEqual(fingerprint(micros), timed.fingerprint)
-      assert.match((yield* Effect.flip(timed.decode(bytes, micros))).message, /Timed.at: logical type is timestamp-millis, was timestamp-micros/)
+      const { message } = yield* Effect.flip(timed.decode(bytes, micros))
+      assert.include(message, "Timed.at: logical type is timestamp-millis, was timestamp-micros")
       assert.instanceOf(yield* Effect.flip(timed.decode(bytes, v1.avro)), DecodeError)
     }))
 

@@ -23,7 +23,7 @@ export const contracts = {
 export const layerServerHttp = <Rpcs extends Rpc.Any>(contract: Contract<Rpcs>) =>
   RpcServer.layerHttp({ group: contract.group, path: pathOf(contract.callee), protocol: "http", disableFatalDefects: true }).pipe(
     Layer.provide(Guard.layerSigned(contract)),
-    Layer.provide(RpcSerialization.layerNdjson)
+    Layer.provide(RpcSerialization.layerJson)
   )
 
 /** Answers the procedures to the services of the same process, without a socket. Provide the handlers, as to `layerServerHttp`. */

@@ -1,4 +1,4 @@
-import { ByteSize, Config, Context, Effect, Layer } from "effect"
+import { ByteSize, Config, Context, Effect, Layer, Option } from "effect"
 import { HttpIncomingMessage, HttpMiddleware, HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { createServer, type ServerResponse } from "node:http"
@@ -47,7 +47,7 @@ export interface RouteOptions {
 /**
  * What the routes of every service have in common, on a socket (`serve`) and in memory (`inMemory`): failures are problem
  * documents, bodies have a greatest size, browsers do not guess types, and nothing is stored on the way unless the operation
- * said so. Routes that run commands are given `Commands`.
+ * said so. When they are closed, the `Commands` around them come to their end first.
  */
 export const serviceRoutes = <A, E, R>(routes: Layer.Layer<A, E, R>, options: RouteOptions = {}) =>
   Layer.unwrap(Effect.sync(() => {
@@ -59,16 +59,16 @@ export const serviceRoutes = <A, E, R>(routes: Layer.Layer<A, E, R>, options: Ro
         ProblemResponses.complete(allowed),
         Effect.map(protect)
       ), { global: true })
-    // What is built first is outermost and closed last: the common middleware is around the routes' own, and the commands
-    // come to their end before the routes and all that they use are closed.
+    // What is built first is outermost and closed last: the common middleware is around the routes' own, and commands come
+    // to their end before the routes and all that they use are closed.
     return endCommands.pipe(
       Layer.provideMerge(Layer.provide(routes, allowed.layer)),
-      Layer.provideMerge(common),
-      Layer.provide(Layer.fresh(Commands.layer))
+      Layer.provideMerge(common)
     )
   }))
 
-const endCommands = Layer.effectDiscard(Effect.flatMap(Commands, ({ stop }) => Effect.addFinalizer(() => stop)))
+const endCommands = Layer.effectDiscard(Effect.flatMap(Effect.serviceOption(Commands), (commands) =>
+  Option.isSome(commands) ? Effect.addFinalizer(() => commands.value.stop) : Effect.void))
 
 const protect = (response: HttpServerResponse.HttpServerResponse) =>
   response.headers["x-content-type-options"] === undefined

@@ -35,7 +35,7 @@ describe("a client that disconnects in the middle", () => {
         }))
         const context = yield* Layer.build(
           Server.serve(routes, { service: "test", port: Config.succeed(0) }).pipe(
-            Layer.provide([Health.layer, Logger.layer([])])
+            Layer.provide([Commands.layer, Health.layer, Logger.layer([])])
           )
         )
         const { address } = Context.get(context, HttpServer.HttpServer)
@@ -74,9 +74,11 @@ describe("a service that stops", () => {
       const release = yield* Deferred.make<void>()
       const left = yield* Deferred.make<void>()
       const found = yield* Deferred.make<boolean>()
+      const opened = yield* Deferred.make<Tool["Service"]>()
       const routes = HttpRouter.use(Effect.fnUntraced(function*(router) {
         const { run } = yield* Commands
         const tool = yield* Tool
+        yield* Deferred.succeed(opened, tool)
         const work = Deferred.succeed(entered, undefined).pipe(
           Effect.andThen(Deferred.await(release)),
           Effect.andThen(Effect.suspend(() => Deferred.succeed(found, tool.isOpen()))),
@@ -90,7 +92,7 @@ describe("a service that stops", () => {
         ? Server.serve(Layer.provide(routes, Tool.layer), options)
         : Layer.provide(Server.serve(routes, options), Tool.layer)
       const scope = yield* Scope.make()
-      const context = yield* Layer.buildWithScope(Layer.provide(server, [Health.layer, Logger.layer([])]), scope)
+      const context = yield* Layer.buildWithScope(Layer.provide(server, [Commands.layer, Health.layer, Logger.layer([])]), scope)
       const { address } = Context.get(context, HttpServer.HttpServer)
       if (!("port" in address)) return yield* Effect.die("no port")
       const client = nodeRequest({ port: address.port, path: "/work", method: "POST" })
@@ -98,11 +100,14 @@ describe("a service that stops", () => {
       client.end()
       yield* Deferred.await(entered)
       const stopping = yield* Effect.forkChild(Scope.close(scope, Exit.void))
-      // The server has cut the handler: only the command is left.
+      // The server has cut the handler: only the command is left, and nothing else may go.
       yield* Deferred.await(left)
+      const { isOpen } = yield* Deferred.await(opened)
+      yield* Effect.repeat(Effect.delay(Effect.sync(isOpen), "5 millis"), { until: (open) => !open, times: 20 })
       yield* Deferred.succeed(release, undefined)
       assert.isTrue(yield* Deferred.await(found))
       yield* Fiber.join(stopping)
+      assert.isFalse(isOpen())
     }))
   }
 })
@@ -130,6 +135,23 @@ describe("a command", () => {
       Effect.provideService(Label, "mine")
     )
     assert.deepStrictEqual(seen, ["mine", "POST /orders"])
+  }))
+
+  it.effect("keeps what it has opened until its end, not its caller's", () => Effect.gen(function*() {
+    const { run } = yield* service()
+    const release = yield* Deferred.make<void>()
+    const found = yield* Deferred.make<boolean>()
+    let open = false
+    const command = Effect.acquireRelease(Effect.sync(() => open = true), () => Effect.sync(() => open = false)).pipe(
+      Effect.andThen(Deferred.await(release)),
+      Effect.andThen(Effect.suspend(() => Deferred.succeed(found, open)))
+    )
+    const caller = yield* Effect.forkChild(Effect.scoped(run(command)), { startImmediately: true })
+    yield* Fiber.interrupt(caller)
+    yield* Deferred.succeed(release, undefined)
+    assert.isTrue(yield* Deferred.await(found))
+    yield* TestClock.adjust("1 second")
+    assert.isFalse(open)
   }))
 
   it.effect("that fails after its caller has gone is logged", () => Effect.gen(function*() {

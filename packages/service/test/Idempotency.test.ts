@@ -8,7 +8,7 @@ import { OrderId } from "@marketplace/domain/Order/Ids"
 import * as Database from "@marketplace/postgres/Database"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
 import { IdempotencyKeyReused, RequestInFlight, Unavailable, ValidatesRequests } from "@marketplace/schema/Problems"
-import { idempotent, lenient, strict } from "@marketplace/schema/Requests"
+import { conventions, idempotent } from "@marketplace/schema/Requests"
 import { request as nodeRequest } from "node:http"
 import * as TestDatabase from "../../testing/src/TestDatabase.ts"
 import { Commands } from "../src/Commands.ts"
@@ -37,8 +37,7 @@ class ThingsGroup extends HttpApiGroup.make("things").add(
 
 class ThingApi extends HttpApi.make("things")
   .add(ThingsGroup)
-  .annotate(HttpApi.ParseOptions, strict)
-  .annotate(HttpApi.HeadersParseOptions, lenient)
+  .annotateMerge(conventions)
   .middleware(ValidatesRequests)
 {}
 

@@ -4,7 +4,7 @@ import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "e
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { Unauthenticated, Unavailable, ValidatesRequests } from "@marketplace/schema/Problems"
-import { lenient, strict } from "@marketplace/schema/Requests"
+import { conventions } from "@marketplace/schema/Requests"
 import { request as nodeRequest } from "node:http"
 import * as Net from "node:net"
 import { Health } from "../src/Health.ts"
@@ -30,8 +30,7 @@ class ShopApi extends HttpApi.make("shop")
       })
     )
   )
-  .annotate(HttpApi.ParseOptions, strict)
-  .annotate(HttpApi.HeadersParseOptions, lenient)
+  .annotateMerge(conventions)
   .middleware(ValidatesRequests)
 {}
 

@@ -52,7 +52,10 @@ export const eventAge = (consumer: string, type: string) =>
  */
 export type ConsumerOutcome = "consumed" | "duplicate" | "parked" | "behind" | "retried"
 
-const events = Metric.counter(Name.consumerEvents, { description: "Deliveries to a consumer, by what became of them", incremental: true })
+const events = Metric.counter(Name.consumerEvents, {
+  description: "Deliveries to a consumer, by what became of them",
+  incremental: true
+})
 
 /** Deliveries of one type to one consumer with one outcome. */
 export const consumerEvents = (consumer: string, type: string, outcome: ConsumerOutcome) =>
@@ -88,7 +91,10 @@ export const loopSucceeded = (loop: string): Effect.Effect<void> => {
   return Effect.flatMap(Clock.currentTimeMillis, (now) => Metric.update(series, now / 1000))
 }
 
-const replays = Metric.counter(Name.idempotencyReplays, { description: "Answers that were given again to the same key", incremental: true })
+const replays = Metric.counter(Name.idempotencyReplays, {
+  description: "Answers that were given again to the same key",
+  incremental: true
+})
 
 /** Answers of an operation given from the idempotency record instead of doing the work. */
 export const idempotencyReplays = (operation: string) => Metric.withAttributes(replays, { [Label.operation]: operation })

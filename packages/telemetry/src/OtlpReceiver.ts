@@ -1,4 +1,4 @@
-import { ByteSize, Effect, type Layer, Schema } from "effect"
+import { ByteSize, Effect, Schema } from "effect"
 import { HttpIncomingMessage, HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { Service } from "./Names.ts"
 import * as SpanRecord from "./SpanRecord.ts"
@@ -72,7 +72,7 @@ const recordOf = (span: typeof Span.Type, sender: string): SpanRecord.SpanRecord
  *
  * Asks nobody who he is: bind it to the loopback interface. The process that serves it must not export to itself.
  */
-export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | TraceStore> = HttpRouter.use(Effect.fnUntraced(function*(router) {
+export const layer = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const store = yield* TraceStore
   const accepted = HttpServerResponse.jsonUnsafe({})
 
@@ -92,7 +92,9 @@ export const layer: Layer.Layer<never, never, HttpRouter.HttpRouter | TraceStore
 
   const asJson = (handler: typeof receive) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-      headers["content-type"]?.startsWith("application/json") === true ? handler : Effect.succeed(HttpServerResponse.empty({ status: 415 })))
+      headers["content-type"]?.startsWith("application/json") === true
+        ? handler
+        : Effect.succeed(HttpServerResponse.empty({ status: 415 })))
 
   yield* router.add("POST", "/v1/traces", asJson(receive))
   yield* router.add("POST", "/v1/metrics", accepted)

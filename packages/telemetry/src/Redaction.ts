@@ -13,7 +13,10 @@ const rules: ReadonlyArray<readonly [RegExp, string]> = [
   [/(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]*/g, hidden],
   [/(cookie["']?\s{0,4}[:=]\s{0,4}["']?)[^\n"']+/gi, `$1${hidden}`],
   // name=value, name: value, "name":"value"
-  [/((?:password|passwd|secret|token|authorization|api[-_]?key)["']?\s{0,4}[:=]\s{0,4})("[^"]*"|'[^']*'|[^\s"'&,;}]+)/gi, `$1${hidden}`],
+  [
+    /((?:password|passwd|secret|token|authorization|api[-_]?key)["']?\s{0,4}[:=]\s{0,4})("[^"]*"|'[^']*'|[^\s"'&,;}]+)/gi,
+    `$1${hidden}`
+  ],
   // e-mail addresses, also in URLs
   [/[\w.+-]{1,64}(?:@|%40)(?:[\w-]{1,63}\.){1,6}[a-z]{2,24}\b/gi, "<email>"]
 ]
@@ -39,18 +42,33 @@ const secretName = /passw|secret|token|authorization|cookie|api[-_]?key/i
 export const attribute = <A>(name: string, value: A): A | string | undefined =>
   personal.has(name) ? undefined : secretName.test(name) ? hidden : typeof value === "string" ? text(value) : value
 
-/** Query parameters that Effect is to leave out of spans and errors, beside the signatures that it leaves out by itself. */
-export const queryParameters: ReadonlyArray<RegExp> = [secretName, /e-?mail/i, /^(code|state|sig|signature)$/i, /^X-(Amz|Goog)-/i]
+/** Query parameters that Effect is to leave out of spans and errors; instead of its own list, hence with the signatures on it. */
+export const queryParameters: ReadonlyArray<RegExp> = [
+  secretName,
+  /e-?mail/i,
+  /^(code|state)$/i,
+  /^(sig|signature|AWSAccessKeyId)$/i,
+  /^X-(Amz|Goog)-/i
+]
 
 const isAttribute = (item: unknown): item is { readonly key: string; readonly value: unknown } =>
   typeof item === "object" && item !== null && "key" in item && typeof item.key === "string" && "value" in item
 
+/** Copies only what it changes: a thousand spans pass here at once. */
 const walk = (value: unknown): unknown => {
   if (typeof value === "string") return text(value)
-  if (Array.isArray(value)) return value.filter((item) => !isAttribute(item) || !personal.has(item.key)).map(walk)
   if (typeof value !== "object" || value === null) return value
+  if (Array.isArray(value)) {
+    const walked = value.filter((item) => !isAttribute(item) || !personal.has(item.key)).map(walk)
+    return walked.length === value.length && walked.every((item, i) => item === value[i]) ? value : walked
+  }
   if (isAttribute(value) && secretName.test(value.key)) return { key: value.key, value: { stringValue: hidden } }
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, walk(item)]))
+  let changed: Record<string, unknown> | undefined
+  for (const [key, item] of Object.entries(value)) {
+    const walked = walk(item)
+    if (walked !== item) changed = { ...(changed ?? value), [key]: walked }
+  }
+  return changed ?? value
 }
 
 /** The same OTLP message with its texts redacted, its secrets hidden and its personal attributes left out. */

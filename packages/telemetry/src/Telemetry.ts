@@ -1,4 +1,5 @@
-import { Config, ConfigProvider, Duration, Effect, Layer, Logger, LogLevel, Metric, Option, Random, References, Schema, Tracer } from "effect"
+import { Config, ConfigProvider, Duration, Effect, Layer, Logger, LogLevel, Metric, Option, Random, References } from "effect"
+import { Schema, Tracer } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { FetchHttpClient, HttpClient, HttpClientError, UrlParams } from "effect/http"
 import { Otlp, OtlpSerialization } from "effect/observability"

@@ -50,7 +50,8 @@ export const make = (capacity: number): TraceStore["Service"] => {
   const traces = new Map<string, Map<string, SpanRecord.SpanRecord>>()
   let count = 0
 
-  const spansOf = (spans: ReadonlyMap<string, SpanRecord.SpanRecord> = new Map()) => [...spans.values()].sort((a, b) => a.start - b.start)
+  const spansOf = (spans: ReadonlyMap<string, SpanRecord.SpanRecord> | undefined) =>
+    [...spans?.values() ?? []].sort((a, b) => a.start - b.start)
 
   return TraceStore.of({
     record: (span) => {
@@ -76,7 +77,10 @@ export const make = (capacity: number): TraceStore["Service"] => {
  * there already, if one is (an OTLP exporter). `service` is whose they are, unless `Telemetry.layerService` says otherwise.
  *
  * ```ts
- * TraceStore.layerTracer("marketplace").pipe(Layer.provideMerge([TraceStore.TraceStore.layer, Telemetry.layerConfig("marketplace")]))
+ * TraceStore.layerTracer("marketplace").pipe(
+ *   Layer.provideMerge(TraceStore.TraceStore.layer),
+ *   Layer.provideMerge(Telemetry.layerConfig("marketplace"))
+ * )
  * ```
  */
 export const layerTracer = (service: string): Layer.Layer<never, never, TraceStore> =>

@@ -9,7 +9,7 @@ const byStart = (a: SpanRecord, b: SpanRecord) => a.start - b.start || (a.spanId
 
 const millis = (value: number) => `${value.toFixed(1)} ms`
 
-/** Parents before their children, siblings by start. Spans whose parent is not there begin a tree of their own, marked `(…)`. */
+/** Parents before their children, siblings by start. Spans whose parent is not there begin a tree of their own. */
 const linesOf = (spans: ReadonlyArray<SpanRecord>): ReadonlyArray<Line> => {
   const ordered = [...spans].sort(byStart)
   const known = new Set(spans.map(({ spanId }) => spanId))

@@ -5,7 +5,10 @@ import * as Telemetry from "@marketplace/telemetry/Telemetry"
 import { capture } from "./captured.ts"
 
 const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLWNhbmFyeQ"
-const canaries = ["canary-redacted", "canary-password", "canary-driver", "canary-bearer-0123", "canary-url", "canary-nested", "c2lnbmF0dXJlLWNhbmFyeQ", "kim@example.kr"]
+const canaries = [
+  "canary-redacted", "canary-password", "canary-driver", "canary-bearer-0123", "canary-url", "canary-nested",
+  "c2lnbmF0dXJlLWNhbmFyeQ", "kim@example.kr"
+]
 
 /** What a driver throws: a message, and the row as properties. */
 class DriverError extends Error {
@@ -15,13 +18,18 @@ class DriverError extends Error {
   }
 }
 
-class Refused extends Schema.TaggedError<Refused>()("Refused", { cause: Schema.Defect(), secret: Schema.Redacted(Schema.String) }) {}
+class Refused extends Schema.TaggedError<Refused>()("Refused", {
+  cause: Schema.Defect(),
+  secret: Schema.Redacted(Schema.String)
+}) {}
 
 const leaky = Effect.gen(function*() {
   const secret = Redacted.make("canary-redacted")
   yield* Effect.logInfo("token", secret, { nested: { secret, password: "canary-nested" } })
   yield* Effect.logInfo("mail to kim@example.kr, Authorization: Bearer canary-bearer-0123")
-  yield* Effect.logInfo(`jwt ${jwt}`).pipe(Effect.annotateLogs({ secret, password: "canary-password", "marketplace.order.id": "o-1" }))
+  yield* Effect.logInfo(`jwt ${jwt}`).pipe(
+    Effect.annotateLogs({ secret, password: "canary-password", "marketplace.order.id": "o-1" })
+  )
   yield* Effect.logWarning("reading failed and is tried again", new DriverError())
   yield* Effect.logWarning({ error: new DriverError() }).pipe(Effect.annotateLogs("error", new DriverError()))
   yield* Effect.fail(new Refused({ cause: new DriverError(), secret })).pipe(
@@ -90,10 +98,11 @@ describe("Logging", () => {
 
   it.effect("refuses settings that it does not understand", () =>
     Effect.gen(function*() {
-      for (const env of [{ LOG_LEVEL: "loud" }, { LOG_FORMAT: "xml" }, { OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" }, { OTEL_TRACES_SAMPLER_ARG: "2" }]) {
-        const error = yield* Effect.flip(logged(env, Effect.void))
+      const settings = { LOG_LEVEL: "loud", LOG_FORMAT: "xml", OTEL_EXPORTER_OTLP_PROTOCOL: "grpc", OTEL_TRACES_SAMPLER_ARG: "2" }
+      for (const [name, value] of Object.entries(settings)) {
+        const error = yield* Effect.flip(logged({ [name]: value }, Effect.void))
         assert.strictEqual(error._tag, "ConfigError")
-        assert.include(error.message, Object.keys(env)[0]!)
+        assert.include(error.message, name)
       }
     }))
 
@@ -108,12 +117,10 @@ describe("Logging", () => {
 })
 
 describe("Redaction", () => {
-  it("is quick on long hostile texts", () => {
+  // A rule that looks at a text again and again would need minutes for one of these.
+  it("gets through long hostile texts", () => {
     for (const part of ["eyJ", "-eyJ", "a", "a.", "token: ", "://a", "password=", "@", "a@", "a@b.", "Bearer ", "cookie"]) {
-      const text = `token@ ${part.repeat(200_000 / part.length)}`
-      const start = performance.now()
-      Redaction.text(text)
-      assert.isBelow(performance.now() - start, 2000, part)
+      assert.notInclude(Redaction.text(`${part.repeat(400_000 / part.length)} Bearer canary-0123`), "canary", part)
     }
   })
 

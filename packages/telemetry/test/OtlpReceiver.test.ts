@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Console, Effect, Layer, Logger, Metric, Redacted, Schedule, Schema } from "effect"
-import { HttpBody, HttpClient, HttpClientResponse, HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpBody, HttpClient, HttpClientResponse } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import * as OtlpReceiver from "@marketplace/telemetry/OtlpReceiver"
@@ -37,7 +38,8 @@ interface Received {
 const collector = (received: Array<Received>) =>
   serve(HttpRouter.add("POST", "/v1/*", Effect.gen(function*() {
     const request = yield* HttpServerRequest.HttpServerRequest
-    received.push({ path: request.url, type: request.headers["content-type"], key: request.headers["x-key"], body: yield* request.text })
+    const { "content-type": type, "x-key": key } = request.headers
+    received.push({ path: request.url, type, key, body: yield* request.text })
     return HttpServerResponse.jsonUnsafe({})
   }).pipe(Effect.orDie)))
 
@@ -48,7 +50,9 @@ const canaries = ["canary-redacted", "canary-url", "canary-token", "kim@example.
 const work = Effect.gen(function*() {
   assert.isAtMost((yield* Logger.CurrentLoggers).size, 2, "ours and the exporter's")
   yield* Metric.update(Metrics.outboxPending("order"), 7)
-  yield* Effect.logInfo("mail to kim@example.kr", Redacted.make("canary-redacted")).pipe(Effect.annotateLogs("token", "canary-token"))
+  yield* Effect.logInfo("mail to kim@example.kr", Redacted.make("canary-redacted")).pipe(
+    Effect.annotateLogs("token", "canary-token")
+  )
   yield* Effect.fail(new Error("postgres://app:canary-url@db/order is away")).pipe(
     Effect.withSpan("query", { attributes: { secret: Redacted.make("canary-redacted"), "client.address": "203.0.113.9" } }),
     Effect.ignore
@@ -90,7 +94,8 @@ describe("OtlpReceiver", () => {
       const post = (path: string, body: string, type = "application/json") =>
         Effect.map(client.post(path, { body: HttpBody.text(body, type) }), ({ status }) => status)
       assert.strictEqual(yield* post("/v1/traces", "{"), 400)
-      assert.strictEqual(yield* post("/v1/traces", JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [{ traceId: "x" }] }] }] })), 400)
+      const incomplete = { resourceSpans: [{ scopeSpans: [{ spans: [{ traceId: "x" }] }] }] }
+      assert.strictEqual(yield* post("/v1/traces", JSON.stringify(incomplete)), 400)
       assert.strictEqual(yield* post("/v1/traces", "x", "application/x-protobuf"), 415)
       assert.strictEqual(yield* post("/v1/traces", "{}"), 200)
       assert.strictEqual(yield* post("/v1/metrics", "{}"), 200)
@@ -116,8 +121,9 @@ describe("layerConfig", () => {
         assert.strictEqual(type, "application/json")
         assert.strictEqual(key, "k1")
         for (const canary of canaries) assert.notInclude(body, canary)
+        const { resourceLogs, resourceMetrics, resourceSpans } = JSON.parse(body)
         const attributes: ReadonlyArray<{ key: string; value: { stringValue: string } }> =
-          (Object.values(JSON.parse(body)) as Array<any>)[0][0].resource.attributes
+          (resourceLogs ?? resourceMetrics ?? resourceSpans)[0].resource.attributes
         const resource = Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue]))
         assert.strictEqual(resource["service.name"], "orders")
         assert.strictEqual(resource["service.version"], "1.2.3")
@@ -152,7 +158,12 @@ describe("layerConfig", () => {
     Effect.gen(function*() {
       let asked = 0
       const silent = serve(HttpRouter.add("POST", "/v1/traces", Effect.andThen(Effect.sync(() => asked++), Effect.never)))
-      const env = { OTEL_METRICS_EXPORTER: "none", OTEL_LOGS_EXPORTER: "none", OTEL_EXPORTER_OTLP_TIMEOUT: "50", OTEL_BSP_SCHEDULE_DELAY: "10" }
+      const env = {
+        OTEL_METRICS_EXPORTER: "none",
+        OTEL_LOGS_EXPORTER: "none",
+        OTEL_EXPORTER_OTLP_TIMEOUT: "50",
+        OTEL_BSP_SCHEDULE_DELAY: "10"
+      }
       yield* process("order", env, Effect.andThen(
         Effect.withSpan(Effect.void, "place"),
         Effect.suspend(() => asked >= 2 ? Effect.void : Effect.fail("was asked once")).pipe(

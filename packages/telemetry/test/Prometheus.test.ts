@@ -80,8 +80,9 @@ describe("Prometheus", () => {
     Effect.gen(function*() {
       for (const path of ["/orders/1", "/orders/2", "/broken", "/nowhere"]) yield* HttpClient.get(path)
       const { lines, text } = yield* metrics
-      assert.include(lines, "http_server_request_seconds_count{service=\"order\",method=\"GET\",route=\"/orders/:id\",status=\"200\"} 2")
-      assert.include(lines, "http_server_request_seconds_count{method=\"GET\",route=\"/broken\",status=\"500\"} 1")
+      const count = "http_server_request_seconds_count"
+      assert.include(lines, `${count}{service="order",method="GET",route="/orders/:id",status="200"} 2`)
+      assert.include(lines, `${count}{method="GET",route="/broken",status="500"} 1`)
       assert.notInclude(text, "nowhere")
     }).pipe(Effect.provide(serve(Layer.mergeAll(Order, Plain, Prometheus.layer))), fresh))
 })
@@ -91,7 +92,7 @@ describe("layerService", () => {
     Effect.gen(function*() {
       const { console, out } = capture()
       yield* Effect.gen(function*() {
-        yield* HttpClient.get("/orders/1")
+        yield* HttpClient.get("/orders/1?token=canary-token&code=canary-code&page=2")
         const store = yield* TraceStore.TraceStore
         const [trace] = yield* store.recent(10)
         const spans = yield* store.trace(trace!.traceId)
@@ -99,6 +100,8 @@ describe("layerService", () => {
           spans.map(({ name, service }) => `${service} ${name}`).sort(),
           ["marketplace GET", "marketplace GET /orders/:id", "order Orders.find"]
         )
+        assert.include(JSON.stringify(spans), "page=2")
+        assert.notInclude(JSON.stringify(spans), "canary")
         const found = out.map((line) => JSON.parse(line)).find(({ message }) => message === "found")
         assert.deepStrictEqual([found.service, found.trace_id, found.attributes], ["order", trace!.traceId, undefined])
       }).pipe(

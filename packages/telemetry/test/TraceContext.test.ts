@@ -44,8 +44,10 @@ describe("TraceContext", () => {
 
   it.effect("begins a trace of its own without a usable traceparent", () =>
     Effect.gen(function*() {
-      const invalid = [undefined, null, "", "nonsense", remote.replace("0af7", "0AF7"), remote.replace(/^00/, "ff"), `${remote}-x`,
-        remote.replace("b7ad6b7169203331", "0000000000000000"), `${remote}\r\nb3: 1`]
+      const invalid = [
+        undefined, null, "", "nonsense", `${remote}-x`, `${remote}\r\nb3: 1`,
+        remote.replace("0af7", "0AF7"), remote.replace(/^00/, "ff"), remote.replace("b7ad6b7169203331", "0000000000000000")
+      ]
       for (const traceparent of invalid) {
         const span = yield* spanUnder(traceparent)
         assert.isTrue(Option.isNone(span.parent), String(traceparent))

@@ -11,7 +11,8 @@ const span = (
   duration: number,
   rest: Partial<SpanRecord> = {}
 ): SpanRecord => ({
-  traceId: "t", spanId, parentSpanId, service, name, kind: "internal", start, duration, status: "ok", error: null, attributes: {}, ...rest
+  traceId: "t", spanId, parentSpanId, service, name, kind: "internal",
+  start, duration, status: "ok", error: null, attributes: {}, ...rest
 })
 
 const shuffled = <A>(items: ReadonlyArray<A>): ReadonlyArray<ReadonlyArray<A>> =>
@@ -39,7 +40,8 @@ describe("TraceTree", () => {
   })
 
   it("shows every span once, even those that claim each other as parents", () => {
-    const lines = TraceTree.render([span("1", "2", "s", "a", 0, 1), span("2", "1", "s", "b", 1, 1), span("3", "3", "s", "c", 2, 1)]).split("\n")
+    const spans = [span("1", "2", "s", "a", 0, 1), span("2", "1", "s", "b", 1, 1), span("3", "3", "s", "c", 2, 1)]
+    const lines = TraceTree.render(spans).split("\n")
     assert.deepStrictEqual(lines.map((line) => line.slice(0, 10)), ["(…) s  a  ", "  s  b  [i", "(…) s  c  "])
   })
 

@@ -1,4 +1,4 @@
-import { Console } from "effect"
+import type { Console } from "effect"
 
 /** A console that keeps its lines. */
 export const capture = () => {

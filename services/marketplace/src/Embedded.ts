@@ -1,21 +1,11 @@
-import { Effect, Layer } from "effect"
+import { Layer } from "effect"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
-import * as Outbox from "@marketplace/events/Outbox"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import * as TransportPostgres from "@marketplace/events/TransportPostgres"
 import * as Wakeups from "@marketplace/events/Wakeups"
 import * as LocalUpstreams from "@marketplace/gateway/Upstreams/Local"
 import * as Order from "@marketplace/order/Service"
-import { orderSchema } from "@marketplace/order/Database"
-import { paymentSchema } from "@marketplace/payment/Database"
 import * as Payment from "@marketplace/payment/Service"
-import { layerSimulator } from "@marketplace/payment/PaymentGateway/Simulator"
-import * as Database from "@marketplace/postgres/Database"
-import { PostgresServer } from "@marketplace/postgres/PostgresServer"
-import { productSchema } from "@marketplace/product/Database"
-import * as ProductRepositoryPostgres from "@marketplace/product/Products/RepositoryPostgres"
 import * as Product from "@marketplace/product/Service"
-import type { EventContext } from "@marketplace/schema/Topology"
 import { Callers } from "@marketplace/service/Callers"
 import { OrderClient, PaymentClient, ProductClient, UserClient } from "@marketplace/service/Clients"
 import { Commands } from "@marketplace/service/Commands"
@@ -24,64 +14,37 @@ import { Revocations } from "@marketplace/service/Revocations"
 import { contracts, layerServerLocal } from "@marketplace/service/Rpc"
 import { LocalRpc } from "@marketplace/service/Rpc/LocalRpc"
 import { TokenSigner, TokenVerifier } from "@marketplace/service/Tokens"
-import { userSchema } from "@marketplace/user/Database"
 import * as User from "@marketplace/user/Service"
-import * as SessionRepositoryPostgres from "@marketplace/user/Sessions/RepositoryPostgres"
+import * as Applications from "./Applications.ts"
 
-/** A pool of a service's own role, and events through the log, for that service alone. */
-export const ownDatabase = (service: EventContext | "simulator", role: string) =>
-  Layer.unwrap(Effect.map(PostgresServer, (server) => Database.layer({ url: server.urlOf(role), service, maxConnections: 8 })))
-
-const own = (service: EventContext, role: string) =>
-  TransportPostgres.layerPostgres().pipe(Layer.provideMerge(ownDatabase(service, role)))
-
-const user = Layer.mergeAll(
+const user = Layer.merge(
   LocalUpstreams.answer("user", User.routes),
-  layerServerLocal(contracts.user).pipe(Layer.provide(User.Rpc)),
-  User.work
-).pipe(
-  Layer.provideMerge(User.application),
-  Layer.provide(SessionRepositoryPostgres.layer),
-  Layer.provide(own("user", userSchema.name))
-)
+  layerServerLocal(contracts.user).pipe(Layer.provide(User.Rpc))
+).pipe(Layer.provideMerge(Applications.user))
 
-const product = Layer.mergeAll(
+const product = Layer.merge(
   LocalUpstreams.answer("product", Product.routes),
-  layerServerLocal(contracts.product).pipe(Layer.provide(Product.Rpc)),
-  Product.work
-).pipe(
-  Layer.provideMerge(Product.application),
-  Layer.provide(ProductRepositoryPostgres.layer),
-  Layer.provide(Outbox.Outbox.layer("product")),
-  Layer.provide(OrderClient.layerLocal("product")),
-  Layer.provide(own("product", productSchema.name))
-)
+  layerServerLocal(contracts.product).pipe(Layer.provide(Product.Rpc))
+).pipe(Layer.provideMerge(Applications.product), Layer.provide(OrderClient.layerLocal("product")))
 
-const order = Layer.mergeAll(
+const order = Layer.merge(
   LocalUpstreams.answer("order", Order.routes),
-  layerServerLocal(contracts.order).pipe(Layer.provide(Order.Rpc)),
-  Order.work
+  layerServerLocal(contracts.order).pipe(Layer.provide(Order.Rpc))
 ).pipe(
-  Layer.provide(Order.application),
-  Layer.provide([ProductClient.layerLocal("order"), PaymentClient.layerLocal("order")]),
-  Layer.provide(own("order", orderSchema.name))
+  Layer.provide(Applications.order),
+  Layer.provide([ProductClient.layerLocal("order"), PaymentClient.layerLocal("order")])
 )
 
-const payment = Layer.mergeAll(
+const payment = Layer.merge(
   LocalUpstreams.answer("payment", Payment.routes),
-  layerServerLocal(contracts.payment).pipe(Layer.provide(Payment.Rpc)),
-  Payment.work
-).pipe(
-  Layer.provide(Payment.application),
-  Layer.provide([OrderClient.layerLocal("payment"), layerSimulator]),
-  Layer.provide(own("payment", paymentSchema.name))
-)
+  layerServerLocal(contracts.payment).pipe(Layer.provide(Payment.Rpc))
+).pipe(Layer.provide(Applications.payment), Layer.provide(OrderClient.layerLocal("payment")))
 
 /** Who signs and verifies access tokens, once for the process. */
 const callers = Callers.layer.pipe(
   Layer.provideMerge(Revocations.layerPolling),
   Layer.provide(UserClient.layerLocal("gateway")),
-  Layer.provide(TokenVerifier.layerSigner),
+  Layer.provideMerge(TokenVerifier.layerSigner),
   Layer.provideMerge(TokenSigner.layerConfig)
 )
 

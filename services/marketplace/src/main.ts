@@ -8,12 +8,13 @@ import { Commands } from "@marketplace/service/Commands"
 import { Health } from "@marketplace/service/Health"
 import * as Main from "@marketplace/service/Main"
 import * as Server from "@marketplace/service/Server"
-import { simulatorSchema } from "@marketplace/simulator/Database"
 import { SimulatorService } from "@marketplace/simulator/Service"
 import * as Telemetry from "@marketplace/telemetry/Telemetry"
 import * as TraceStore from "@marketplace/telemetry/TraceStore"
+import * as Applications from "./Applications.ts"
 import { databaseSchemas } from "./Databases.ts"
 import * as Embedded from "./Embedded.ts"
+import * as Loopback from "./Loopback.ts"
 import * as Running from "./Running.ts"
 import * as Secrets from "./Secrets.ts"
 import { seed } from "./Seed.ts"
@@ -37,7 +38,7 @@ const marketplace = Layer.unwrap(Effect.gen(function*() {
   const running = { profile: "embedded" as const, gatewayUrl, simulatorUrl, tracesUrl: `${gatewayUrl}/dev/traces`, pid: process.pid }
 
   const simulator = Server.serve(SimulatorService, { service: "simulator", port: Config.succeed(simulatorPort) }).pipe(
-    Layer.provide(Embedded.ownDatabase("simulator", simulatorSchema.name))
+    Layer.provide(Applications.simulatorDatabase)
   )
   const gateway = Server.serve(Layer.mergeAll(Gateway.Http, traceRoutes), { service: "gateway", port: Config.succeed(gatewayPort) })
   const ready = Layer.effectDiscard(Effect.gen(function*() {
@@ -45,10 +46,13 @@ const marketplace = Layer.unwrap(Effect.gen(function*() {
     yield* Welcome.say(running)
   }))
 
+  const loopback = yield* Config.Boolean("MARKETPLACE_LOOPBACK").pipe(Config.withDefault(false))
+  const services = loopback ? Loopback.services : Embedded.services
+
   return ready.pipe(
     Layer.provide(gateway),
     Layer.provide(Layer.effectDiscard(seed)),
-    Layer.provide(Embedded.services),
+    Layer.provide(services),
     Layer.provide(simulator),
     Layer.provide(Schemas.layer(databaseSchemas)),
     Layer.provide([Commands.layer, Health.layer, NodeCrypto.layerSecureRandom]),

@@ -1,11 +1,13 @@
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, FiberMap, Option, Schedule } from "effect"
+import { Clock, Deferred, Duration, Effect, Exit, Fiber, FiberMap, Metric, Option, Schedule } from "effect"
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from "kafkajs"
 import type { EventContext, EventName } from "@marketplace/schema/Topology"
+import * as Metrics from "@marketplace/telemetry/Metrics"
 import type { Envelope } from "../Envelope.ts"
 import { Fenced, type Subscription, TransportUnavailable } from "../EventTransport.ts"
+import * as Loop from "../Loop.ts"
+import { typeOf } from "./Record.ts"
 import { partitions, type Settings } from "./Settings.ts"
 import { topicOf } from "./Topics.ts"
-import { typeOf } from "./Record.ts"
 
 /** How long a batch may keep the client from fetching other partitions, and from its heartbeat. */
 const inline = Duration.seconds(1)
@@ -38,6 +40,9 @@ export const join = (
     const broken = yield* Deferred.make<never, TransportUnavailable>()
     const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
     const byTopic = new Map(contexts.map((context) => [topicOf(settings, context), context]))
+    const succeeded = yield* Loop.register(`consumer.${name}`)
+    /** By topic and partition, of those that this member has. */
+    const lags = new Map<string, number>()
     let generation = 0
     let alive = clock.currentTimeMillisUnsafe()
 
@@ -60,12 +65,16 @@ export const join = (
     }
     const newGeneration = () => {
       generation++
+      lags.clear()
       isAlive()
       return runPromise(FiberMap.clear(lanes))
     }
     consumer.on("consumer.rebalancing", newGeneration)
     consumer.on("consumer.group_join", newGeneration)
-    consumer.on("consumer.fetch", isAlive)
+    consumer.on("consumer.fetch", () => {
+      isAlive()
+      return runPromise(succeeded)
+    })
     consumer.on("consumer.heartbeat", isAlive)
     consumer.on("consumer.crash", ({ payload: { error } }) =>
       runPromise(Deferred.fail(broken, new TransportUnavailable({ detail: `Kafka: the consumer ${name} crashed`, cause: error }))))
@@ -80,6 +89,12 @@ export const join = (
         )
       })
 
+    const measure = ({ batch: { highWatermark, partition, topic } }: EachBatchPayload, context: EventContext, last: string) => {
+      lags.set(`${topic}/${partition}`, Number(BigInt(highWatermark) - BigInt(last) - 1n))
+      const lag = [...lags].reduce((sum, [key, lag]) => key.startsWith(`${topic}/`) ? sum + lag : sum, 0)
+      return Metric.update(Metrics.consumerLag(name, context), lag)
+    }
+
     const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: number) {
       const settle = Effect.suspend(() => mine === generation ? Effect.void : new Fenced({ consumer: name }))
       let committed = clock.currentTimeMillisUnsafe()
@@ -87,12 +102,15 @@ export const join = (
         const type = typeOf(message, types)
         const envelope = type === undefined ? undefined : yield* toEnvelope(context, type, message)
         if (envelope !== undefined) yield* handle({ envelope, settle })
+        else if (type !== undefined) yield* Effect.logError(`${name} skips a ${type} without the headers of an event`)
         if (clock.currentTimeMillisUnsafe() - committed >= Duration.toMillis(commitEvery)) {
           yield* commit(payload, mine, message.offset)
+          yield* measure(payload, context, message.offset)
           committed = clock.currentTimeMillisUnsafe()
         }
       }
       yield* commit(payload, mine, payload.batch.lastOffset())
+      yield* measure(payload, context, payload.batch.lastOffset())
     }, Effect.catchTag("Fenced", () => Effect.void), Effect.tapCause((cause) =>
       Deferred.fail(broken, new TransportUnavailable({ detail: `${name}: a handler died`, cause }))))
 

@@ -37,7 +37,7 @@ interface Row {
  * visible in their order: a reader that reads on from the last one it saw misses nothing. There may be gaps, where two
  * relays told the same event at the same moment.
  */
-export const make = (sql: SqlClient.SqlClient, context: EventContext) => {
+export const make = (sql: SqlClient.SqlClient, context: EventContext, tellOthers = false) => {
   const [log, head, schemas] = ["log", "head", "schema"].map((table) => sql.literal(`events.${context}_${table}`))
   const stored = new Set<string>()
 
@@ -79,7 +79,8 @@ export const make = (sql: SqlClient.SqlClient, context: EventContext) => {
         where not exists (select from ${log} l where l.event_id = told.event_id)),
       moved as (
         update ${head} set position = position + (select count(*) from fresh)
-        returning position - (select count(*) from fresh) as before)
+        returning position - (select count(*) from fresh) as before),
+      appended as (
       insert into ${log} (partition, position, event_id, type, stream_key, sequence, occurred_at, traceparent, cause_id, fingerprint, body)
       select partition, before + nth, event_id, type, stream_key, sequence, occurred_at, nullif(traceparent, ''),
         nullif(cause_id, '')::uuid, fingerprint, body

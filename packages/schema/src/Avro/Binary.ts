@@ -35,9 +35,8 @@ export const binaryType = (schema: AvroSchema): BinaryType =>
 
 type Hook = NonNullable<avsc.ForSchemaOptions["typeHook"]>
 
+/** avsc asks again with `{ type: "long" }` for `"long"`. */
 const typeHook: Hook = (schema, options) => {
-  if (schema === "long") return long
-  if (schema === "string") return text
   if (Array.isArray(schema)) return schema.length === 2 && schema[0] === "null" ? new Nullable(schema, options) : undefined
   if (typeof schema !== "object" || !("type" in schema)) return undefined
   switch (schema.type) {
@@ -46,7 +45,7 @@ const typeHook: Hook = (schema, options) => {
     case "string":
       return text
     case "array":
-      return undefined
+      return new Items(schema, options)
     case "map":
       return new Entries(schema, options)
     default:
@@ -54,8 +53,8 @@ const typeHook: Hook = (schema, options) => {
   }
 }
 
-/** Where doubles stop being exact for the sum of seven groups of seven bits, with room for the sign. */
-const exact = 2 ** 47
+/** From here on doubling a number, as zigzag does, loses its last bit. */
+const exact = 2 ** 52
 
 /**
  * Reads and writes all of int64: a safe integer is a number, anything beyond is a bigint. avsc's own long is off by one for odd

@@ -30,12 +30,7 @@ interface Place {
   readonly description?: string | undefined
 }
 
-/**
- * The form of one event. Documentation comes from descriptions: a record's from its schema, a field's from its key
- * (`annotateKey`) or from its schema, unless that is a record.
- *
- * @throws NoAvroForm
- */
+/** @throws NoAvroForm */
 export const eventForm = (name: string, context: string, schema: Schema.Constraint): Form<AvroRecord> => {
   const form = formOf(schema.ast, { path: name, name, identifier: name })
   if (!isRecord(form.avro)) throw new NoAvroForm(name, "an event is a struct")
@@ -220,12 +215,11 @@ const isOptional = (type: SchemaAST.AST): boolean => {
   return encoded === undefined ? SchemaAST.isOptional(type) : isOptional(encoded)
 }
 
-/** Fields that are absent stay absent: the binary type writes their default, null. */
 const writer = (properties: ReadonlyArray<Property>): Convert => (value) => {
   const out: Record<string, unknown> = {}
   for (const { name, write } of properties) {
     const field: unknown = Object(value)[name]
-    out[name] = write === undefined || field === undefined ? field : write(field)
+    out[name] = write === undefined ? field : write(field)
   }
   return out
 }

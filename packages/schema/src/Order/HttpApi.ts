@@ -8,7 +8,7 @@ import { LocalizedText } from "@marketplace/domain/Product/Product"
 import { EnterpriseId } from "@marketplace/domain/User/Ids"
 import { MemberOnly } from "../Access.ts"
 import { IdempotencyKeyReused, RequestInFlight, Unavailable, ValidatesRequests } from "../Problems.ts"
-import { idempotent, lenient, page, pageOf, strict, summary } from "../Requests.ts"
+import { conventions, idempotent, page, pageOf, summary } from "../Requests.ts"
 import { CursorInvalid } from "../Product/HttpApi.ts"
 
 export class OrderUnknown extends HttpApiError.Problem<OrderUnknown>()("OrderUnknown", {
@@ -107,7 +107,6 @@ export class OrdersGroup extends HttpApiGroup.make("orders")
 export class OrderApi extends HttpApi.make("order")
   .add(OrdersGroup)
   .annotateMerge(OpenApi.annotations({ title: "Order", version: "1.0.0" }))
-  .annotate(HttpApi.ParseOptions, strict)
-  .annotate(HttpApi.HeadersParseOptions, lenient)
+  .annotateMerge(conventions)
   .middleware(ValidatesRequests)
 {}

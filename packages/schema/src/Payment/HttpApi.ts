@@ -8,7 +8,7 @@ import { RefundReason, RefundStatus } from "@marketplace/domain/Payment/Refund"
 import { MemberOnly } from "../Access.ts"
 import { OrderUnknown } from "../Order/HttpApi.ts"
 import { IdempotencyKeyReused, RequestInFlight, Unavailable, ValidatesRequests } from "../Problems.ts"
-import { idempotent, lenient, strict, summary } from "../Requests.ts"
+import { conventions, idempotent, summary } from "../Requests.ts"
 
 export class PaymentUnknown extends HttpApiError.Problem<PaymentUnknown>()("PaymentUnknown", {
   type: "/problems/payment-not-found",
@@ -98,7 +98,6 @@ export class RefundsGroup extends HttpApiGroup.make("refunds")
 export class PaymentApi extends HttpApi.make("payment")
   .add(PaymentsGroup, RefundsGroup)
   .annotateMerge(OpenApi.annotations({ title: "Payment", version: "1.0.0" }))
-  .annotate(HttpApi.ParseOptions, strict)
-  .annotate(HttpApi.HeadersParseOptions, lenient)
+  .annotateMerge(conventions)
   .middleware(ValidatesRequests)
 {}

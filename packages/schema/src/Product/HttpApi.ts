@@ -5,7 +5,7 @@ import { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
 import { LocalizedText } from "@marketplace/domain/Product/Product"
 import { EnterpriseId } from "@marketplace/domain/User/Ids"
 import { Unavailable, ValidatesRequests } from "../Problems.ts"
-import { lenient, page, pageOf, strict, summary } from "../Requests.ts"
+import { conventions, page, pageOf, summary } from "../Requests.ts"
 
 export class ProductUnknown extends HttpApiError.Problem<ProductUnknown>()("ProductUnknown", {
   type: "/problems/product-not-found",
@@ -52,7 +52,6 @@ export class ProductsGroup extends HttpApiGroup.make("products")
 export class ProductApi extends HttpApi.make("product")
   .add(ProductsGroup)
   .annotateMerge(OpenApi.annotations({ title: "Product", version: "1.0.0" }))
-  .annotate(HttpApi.ParseOptions, strict)
-  .annotate(HttpApi.HeadersParseOptions, lenient)
+  .annotateMerge(conventions)
   .middleware(ValidatesRequests)
 {}

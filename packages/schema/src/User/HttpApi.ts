@@ -4,7 +4,7 @@ import { Email } from "@marketplace/domain/User/Member"
 import { MemberId } from "@marketplace/domain/User/Ids"
 import { MemberOnly } from "../Access.ts"
 import { Unavailable, ValidatesRequests } from "../Problems.ts"
-import { lenient, strict, summary } from "../Requests.ts"
+import { conventions, summary } from "../Requests.ts"
 
 export class WrongCredentials extends HttpApiError.Problem<WrongCredentials>()("WrongCredentials", {
   type: "/problems/wrong-credentials",
@@ -63,7 +63,6 @@ export class MembersGroup extends HttpApiGroup.make("members")
 export class UserApi extends HttpApi.make("user")
   .add(SessionsGroup, OwnSessionGroup, MembersGroup)
   .annotateMerge(OpenApi.annotations({ title: "User", version: "1.0.0" }))
-  .annotate(HttpApi.ParseOptions, strict)
-  .annotate(HttpApi.HeadersParseOptions, lenient)
+  .annotateMerge(conventions)
   .middleware(ValidatesRequests)
 {}

@@ -136,7 +136,7 @@ export const http = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(contract: 
   )
   const rpc = yield* RpcClient.make(contract.group, { flatten: true }).pipe(
     Effect.provideServiceEffect(RpcClient.Protocol, RpcClient.makeProtocolHttp(client)),
-    Effect.provide(RpcSerialization.layerNdjson),
+    Effect.provide(RpcSerialization.layerJson),
     Effect.provide(Guard.layerSigning(contract))
   )
   return calls(contract, rpc)

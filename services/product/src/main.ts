@@ -1,0 +1,26 @@
+import { Layer } from "effect"
+import * as Outbox from "@marketplace/events/Outbox"
+import { layerKafka } from "@marketplace/events/TransportKafka"
+import { Mongo } from "@marketplace/mongo/Mongo"
+import * as Database from "@marketplace/postgres/Database"
+import { OrderClient } from "@marketplace/service/Clients"
+import * as Main from "@marketplace/service/Main"
+import * as Process from "@marketplace/service/Process"
+import { contracts, layerServerHttp } from "@marketplace/service/Rpc"
+import * as Server from "@marketplace/service/Server"
+import * as PendingEvents from "./Products/PendingEvents.ts"
+import * as ProductRepositoryMongo from "./Products/RepositoryMongo.ts"
+import * as Product from "./Service.ts"
+
+Server.serve(
+  Layer.merge(Product.routes, layerServerHttp(contracts.product).pipe(Layer.provide(Product.Rpc))),
+  { service: "product", ...Process.address }
+).pipe(
+  Layer.merge(Layer.merge(Product.work, PendingEvents.layer)),
+  Layer.provide(Product.application),
+  Layer.provide(ProductRepositoryMongo.layer),
+  Layer.provide([Outbox.Outbox.layer("product"), Mongo.layerConfig, OrderClient.layerHttp, layerKafka]),
+  Layer.provide(Database.layerConfig("product")),
+  Layer.provide(Process.layer("product")),
+  Main.launch
+)
