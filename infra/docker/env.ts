@@ -39,18 +39,18 @@ const serviceKeys = () => {
 export const complete = (known: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> => {
   const fresh: Record<string, string> = {
     POSTGRES_PASSWORD: secret(),
-    DATABASE_ROLE_SECRET: known["DATABASE_ROLE_SECRET"] ?? secret(),
+    DATABASE_ROLE_SECRET: secret(),
     REGISTRY_DATABASE_PASSWORD: secret(),
     MONGO_PASSWORD: secret(),
     REDIS_PASSWORD: secret(),
     TOKEN_PRIVATE_KEY: pem(generateKeyPairSync("ed25519").privateKey),
     CURSOR_KEY: secret(),
     PAYMENT_SIMULATOR_SECRET: secret(),
-    GRAFANA_PASSWORD: secret(),
-    // All or none: a key and its public half belong together.
-    ...(known["SERVICE_JWKS"] === undefined ? serviceKeys() : {})
+    GRAFANA_PASSWORD: secret()
   }
-  const values = { ...fresh, ...Object.fromEntries(Object.entries(known).filter(([, value]) => value)) } as Record<string, string>
+  const kept = Object.fromEntries(Object.entries(known).flatMap(([name, value]) => value ? [[name, value]] : []))
+  // All or none: a key and its public half belong together.
+  const values: Record<string, string> = { ...fresh, ...kept, ...(kept["SERVICE_JWKS"] === undefined ? serviceKeys() : {}) }
   for (const [name, role] of Object.entries(roles)) {
     // As packages/postgres/src/RolePasswords.ts derives it.
     values[name] = createHmac("sha256", values["DATABASE_ROLE_SECRET"] ?? "").update(role).digest("hex")

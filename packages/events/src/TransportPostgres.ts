@@ -1,6 +1,6 @@
 import { Duration, Effect, Layer } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { SqlClient } from "effect/sql"
+import { PgClient } from "@effect/sql-pg"
 import type { EventContext } from "@marketplace/schema/Topology"
 import { EventTransport, TransportUnavailable } from "./EventTransport.ts"
 import * as Log from "./TransportPostgres/Log.ts"
@@ -9,19 +9,26 @@ import { Wakeups } from "./Wakeups.ts"
 
 export { eventsSchema } from "./TransportPostgres/schema.ts"
 
+const defaults: Subscriber.Options = {
+  lease: Duration.seconds(10),
+  poll: Duration.seconds(1),
+  batch: 100,
+  acrossProcesses: false
+}
+
 /**
  * Events through a log in PostgreSQL (`eventsSchema`), with the rights of the service's own role. Its client must be that
  * of the consumer's effects, since an offset moves in their transaction.
  */
 export const layerPostgres = (options: Partial<Subscriber.Options> = {}) =>
   Layer.effect(EventTransport, Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
+    const sql = yield* PgClient.PgClient
     const random = yield* SecureRandom.SecureRandom
     const wakeups = yield* Wakeups
-    const settings: Subscriber.Options = { lease: Duration.seconds(10), poll: Duration.seconds(1), batch: 100, ...options }
-    const logs = new Map<EventContext, ReturnType<typeof Log.make>>()
+    const settings = { ...defaults, ...options }
+    const logs = new Map<EventContext, Log.Log>()
     const logOf = (context: EventContext) => {
-      const log = logs.get(context) ?? Log.make(sql, context)
+      const log = logs.get(context) ?? Log.make(sql, context, { notifies: settings.acrossProcesses })
       logs.set(context, log)
       return log
     }
@@ -34,7 +41,7 @@ export const layerPostgres = (options: Partial<Subscriber.Options> = {}) =>
         ),
       subscribe: (subscription) =>
         Effect.flatMap(random.uuidV4(), (owner) => Subscriber.subscribe(subscription, owner, settings)).pipe(
-          Effect.provideService(SqlClient.SqlClient, sql),
+          Effect.provideService(PgClient.PgClient, sql),
           Effect.provideService(Wakeups, wakeups)
         )
     })

@@ -93,6 +93,20 @@ describe("The log in PostgreSQL", () => {
     assert.deepStrictEqual(got.filter(({ streamKey }) => streamKey === key).map(({ sequence }) => sequence), [1, 2, 3, 4])
   }))
 
+  test("wakes the consumers of other processes", Effect.fnUntraced(function*() {
+    // Nobody looks by itself for an hour.
+    const options = { acrossProcesses: true, poll: Duration.hours(1), lease: Duration.hours(3) }
+    const layer = (service: EventContext) => layerPostgres(options).pipe(Layer.provideMerge(World.connection(service)))
+    const order = yield* World.start(layer("order"))
+    const got: Array<Envelope> = []
+    yield* (yield* World.start(layer("product"))).run(follow(got))
+    const key = yield* World.newId
+    for (const sequence of [1, 2, 3]) {
+      yield* order.run(publish([yield* World.envelope(World.statusChanged(key), sequence)]))
+      yield* World.eventually(Effect.sync(() => got.length), (n) => n === sequence)
+    }
+  }))
+
   test("carries the schema of another version to its readers", Effect.fnUntraced(function*() {
     const [key] = [yield* World.newId]
     const own = yield* World.envelope(World.statusChanged(key), 1)

@@ -1,10 +1,10 @@
 import { Layer } from "effect"
-import { type Rpc, RpcSerialization, RpcServer } from "effect/rpc"
+import { type Rpc, RpcServer } from "effect/rpc"
 import { OrderRpc } from "@marketplace/schema/Order/Rpc"
 import { PaymentRpc } from "@marketplace/schema/Payment/Rpc"
 import { ProductRpc } from "@marketplace/schema/Product/Rpc"
 import { UserRpc } from "@marketplace/schema/User/Rpc"
-import { type Contract, pathOf } from "./Rpc/Contract.ts"
+import { type Contract, layerSerialization, pathOf } from "./Rpc/Contract.ts"
 import * as Guard from "./Rpc/Guard.ts"
 import * as LocalRpc from "./Rpc/LocalRpc.ts"
 
@@ -23,7 +23,7 @@ export const contracts = {
 export const layerServerHttp = <Rpcs extends Rpc.Any>(contract: Contract<Rpcs>) =>
   RpcServer.layerHttp({ group: contract.group, path: pathOf(contract.callee), protocol: "http", disableFatalDefects: true }).pipe(
     Layer.provide(Guard.layerSigned(contract)),
-    Layer.provide(RpcSerialization.layerJson)
+    Layer.provide(layerSerialization)
   )
 
 /** Answers the procedures to the services of the same process, without a socket. Provide the handlers, as to `layerServerHttp`. */

@@ -47,8 +47,8 @@ const http = Layer.effect(Transport, Effect.gen(function*() {
       yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
     }).pipe(Effect.orDie),
     calls: (caller) =>
-      Calls.http(contract, "PAYMENT_URL").pipe(
-        Effect.provide([tokensOf(caller), NodeHttpClient.layerNodeHttp, config], { local: true }),
+      Layer.build(Layer.mergeAll(tokensOf(caller), NodeHttpClient.layerUndici, config)).pipe(
+        Effect.flatMap((context) => Effect.provide(Calls.http(contract, "PAYMENT_URL"), context)),
         Effect.orDie
       )
   })

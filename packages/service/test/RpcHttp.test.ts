@@ -25,11 +25,11 @@ const world = Effect.gen(function*() {
     Layer.build
   )
   const calls = (addresses: string, tokens = tokensOf("order")) =>
-    Calls.http(contract, "PAYMENT_URL").pipe(
-      Effect.provide([tokens, NodeHttpClient.layerNodeHttp, ConfigProvider.layer(ConfigProvider.fromUnknown({ PAYMENT_URL: addresses }))], {
-        local: true
-      })
-    )
+    Layer.build(Layer.mergeAll(
+      tokens,
+      NodeHttpClient.layerUndici,
+      ConfigProvider.layer(ConfigProvider.fromUnknown({ PAYMENT_URL: addresses }))
+    )).pipe(Effect.flatMap((context) => Effect.provide(Calls.http(contract, "PAYMENT_URL"), context)))
   return { calls, port, tokensOf, url: `http://127.0.0.1:${port}` }
 })
 
@@ -133,12 +133,12 @@ describe("calls over HTTP", () => {
       const request = { _tag: "Request", id: "1", tag: "Sample.Double", payload: { price: won(1) }, headers: [] }
       const response = yield* HttpClient.execute(
         HttpClientRequest.post(`${url}/rpc/payment`).pipe(
-          HttpClientRequest.bodyText(`${JSON.stringify(request)}\n`, "application/ndjson")
+          HttpClientRequest.bodyText(JSON.stringify(request), "application/json")
         )
       )
       const text = yield* response.text
       assert.include(text, "ServiceRefused")
       assert.include(text, "no token")
       assert.notInclude(text, "Success")
-    }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerNodeHttp)))
+    }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerUndici)))
 })

@@ -1,58 +1,10 @@
 import { assert, layer } from "@effect/vitest"
-import { Config, Effect, Layer, Logger, References, Schema } from "effect"
-import { HttpRouter, HttpServer, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
-import { Unauthenticated, Unavailable, ValidatesRequests } from "@marketplace/schema/Problems"
-import { conventions } from "@marketplace/schema/Requests"
+import { Config, Effect, Layer, Logger, References } from "effect"
+import { HttpRouter, type HttpServer, HttpServerRequest } from "effect/http"
 import { request as nodeRequest } from "node:http"
-import * as Net from "node:net"
 import { Health } from "../src/Health.ts"
-import * as InvalidRequests from "../src/InvalidRequests.ts"
 import * as Server from "../src/Server.ts"
-
-/** One operation per way to fail. */
-class ShopApi extends HttpApi.make("shop")
-  .add(
-    HttpApiGroup.make("things").add(
-      HttpApiEndpoint.post("make", "/v1/things", {
-        payload: Schema.Struct({
-          name: Schema.String,
-          parts: Schema.Array(Schema.Struct({ "a/b": Schema.Int })),
-          note: Schema.optionalKey(Schema.String)
-        }),
-        success: Schema.Struct({ name: Schema.String })
-      }),
-      HttpApiEndpoint.get("get", "/v1/things/:id", {
-        params: { id: Schema.Literals(["fine", "public", "busy", "stranger", "broken", "databaseAway"]) },
-        success: Schema.Struct({ id: Schema.String }),
-        error: [Unavailable, Unauthenticated]
-      })
-    )
-  )
-  .annotateMerge(conventions)
-  .middleware(ValidatesRequests)
-{}
-
-type Outcome = Effect.Effect<{ readonly id: string } | HttpServerResponse.HttpServerResponse, Unavailable | Unauthenticated>
-
-const outcomes: Readonly<Record<"fine" | "public" | "busy" | "stranger" | "broken" | "databaseAway", Outcome>> = {
-  fine: Effect.succeed({ id: "fine" }),
-  public: Effect.succeed(HttpServerResponse.jsonUnsafe({ id: "public" }, { headers: { "cache-control": "public, max-age=60" } })),
-  busy: Effect.suspend(() => new Unavailable({ retryAfterSeconds: 7 })),
-  stranger: Effect.suspend(() => new Unauthenticated({})),
-  broken: Effect.die(new Error("password=hunter2")),
-  databaseAway: Effect.die(new SqlError({ reason: new ConnectionError({ cause: new Error("gone"), operation: "connect" }) }))
-}
-
-const Shop = HttpApiBuilder.layer(ShopApi).pipe(
-  Layer.provide(HttpApiBuilder.group(ShopApi, "things", (handlers) =>
-    handlers.handleAll({
-      make: ({ payload }) => Effect.succeed({ name: payload.name }),
-      get: ({ params }) => outcomes[params.id]
-    }))),
-  Layer.provide(InvalidRequests.layer)
-)
+import { portOf, Shop } from "./Server/Shop.ts"
 
 interface Line {
   readonly message: unknown
@@ -69,11 +21,6 @@ const World = Server.serve(Shop, { service: "shop", port: Config.succeed(0) }).p
   Layer.provideMerge(Health.layer),
   Layer.provide(collect)
 )
-
-const portOf = Effect.map(HttpServer.HttpServer, ({ address }) => {
-  if (!("port" in address)) throw new Error("no port")
-  return address.port
-})
 
 interface Answer {
   readonly status: number
@@ -244,80 +191,5 @@ layer(InMemory, { excludeTestServices: true })("a service behind a gateway in me
     const broken = yield* call("/v1/things/broken")
     assertProblem(broken, { status: 500, type: "/problems/internal-error", instance: "/v1/things/broken" })
     assert.strictEqual(lines.filter(({ annotations }) => annotations.traceId === broken.body.traceId).length, 1)
-  }))
-})
-
-/** Sends bytes and reads until the server closes the connection. */
-const raw = (port: number, ...parts: ReadonlyArray<string>) =>
-  Effect.callback<string>((resume) => {
-    let answer = ""
-    const socket = Net.connect(port, "127.0.0.1", () => {
-      for (const part of parts) socket.write(part)
-    })
-    socket.on("data", (chunk) => {
-      answer += chunk.toString()
-    })
-    socket.on("error", () => {})
-    socket.on("close", () => resume(Effect.succeed(answer)))
-    return Effect.sync(() => socket.destroy())
-  })
-
-const Impatient = Server.serve(Shop, {
-  service: "impatient",
-  port: Config.succeed(0),
-  limits: { headersTimeout: 300, requestTimeout: 600, maxConnections: 20 }
-}).pipe(Layer.provide([Health.layer, Logger.layer([])]))
-
-layer(Impatient, { excludeTestServices: true })("connections", (it) => {
-  const problem = (answer: string, status: number, type: string) => {
-    assert.match(answer, new RegExp(`^HTTP/1.1 ${status} `))
-    assert.match(answer, /content-type: application\/problem\+json/i)
-    assert.include(answer, `"type":"${type}"`)
-  }
-
-  it.effect("that send no HTTP are told so", () => Effect.gen(function*() {
-    problem(yield* raw(yield* portOf, "hello\r\n\r\n"), 400, "/problems/bad-request")
-    problem(yield* raw(yield* portOf, "GET / HTTP/9.9\r\n\r\n"), 400, "/problems/bad-request")
-  }))
-
-  it.effect("with too large headers are told so", () => Effect.gen(function*() {
-    problem(
-      yield* raw(yield* portOf, `GET / HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(20_000)}\r\n\r\n`),
-      431,
-      "/problems/headers-too-large"
-    )
-  }))
-
-  it.effect("that do not finish their headers or their body are closed", () => Effect.gen(function*() {
-    const port = yield* portOf
-    problem(yield* raw(port, "GET / HTTP/1.1\r\nhost: x\r\n"), 408, "/problems/request-timeout")
-    problem(
-      yield* raw(port, "POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n", "{\"na"),
-      408,
-      "/problems/request-timeout"
-    )
-  }))
-
-  it.effect("that smuggle a second length are refused", () => Effect.gen(function*() {
-    problem(
-      yield* raw(
-        yield* portOf,
-        "POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/things/fine HTTP/1.1\r\n\r\n"
-      ),
-      400,
-      "/problems/bad-request"
-    )
-  }))
-
-  it.effect("cannot trace", () => Effect.gen(function*() {
-    problem(yield* raw(yield* portOf, "TRACE /v1/things HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"), 405, "/problems/method-not-allowed")
-  }))
-
-  it.effect("are closed when there are too many", () => Effect.gen(function*() {
-    const port = yield* portOf
-    const held = Array.from({ length: 20 }, () => Net.connect(port, "127.0.0.1"))
-    yield* Effect.promise(() => Promise.all(held.map((socket) => new Promise((resolve) => socket.once("connect", resolve)))))
-    assert.strictEqual(yield* raw(port, "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n"), "")
-    for (const socket of held) socket.destroy()
   }))
 })

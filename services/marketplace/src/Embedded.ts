@@ -14,31 +14,41 @@ import { Revocations } from "@marketplace/service/Revocations"
 import { contracts, layerServerLocal } from "@marketplace/service/Rpc"
 import { LocalRpc } from "@marketplace/service/Rpc/LocalRpc"
 import { TokenSigner, TokenVerifier } from "@marketplace/service/Tokens"
+import * as Telemetry from "@marketplace/telemetry/Telemetry"
 import * as User from "@marketplace/user/Service"
 import * as Applications from "./Applications.ts"
 
 const user = Layer.merge(
   LocalUpstreams.answer("user", User.routes),
   layerServerLocal(contracts.user).pipe(Layer.provide(User.Rpc))
-).pipe(Layer.provideMerge(Applications.user))
+).pipe(Layer.provideMerge(Applications.user), Layer.provide(Telemetry.layerService("user")))
 
 const product = Layer.merge(
   LocalUpstreams.answer("product", Product.routes),
   layerServerLocal(contracts.product).pipe(Layer.provide(Product.Rpc))
-).pipe(Layer.provideMerge(Applications.product), Layer.provide(OrderClient.layerLocal("product")))
+).pipe(
+  Layer.provideMerge(Applications.product),
+  Layer.provide(OrderClient.layerLocal("product")),
+  Layer.provide(Telemetry.layerService("product"))
+)
 
 const order = Layer.merge(
   LocalUpstreams.answer("order", Order.routes),
   layerServerLocal(contracts.order).pipe(Layer.provide(Order.Rpc))
 ).pipe(
   Layer.provide(Applications.order),
-  Layer.provide([ProductClient.layerLocal("order"), PaymentClient.layerLocal("order")])
+  Layer.provide([ProductClient.layerLocal("order"), PaymentClient.layerLocal("order")]),
+  Layer.provide(Telemetry.layerService("order"))
 )
 
 const payment = Layer.merge(
   LocalUpstreams.answer("payment", Payment.routes),
   layerServerLocal(contracts.payment).pipe(Layer.provide(Payment.Rpc))
-).pipe(Layer.provide(Applications.payment), Layer.provide(OrderClient.layerLocal("payment")))
+).pipe(
+  Layer.provide(Applications.payment),
+  Layer.provide(OrderClient.layerLocal("payment")),
+  Layer.provide(Telemetry.layerService("payment"))
+)
 
 /** Who signs and verifies access tokens, once for the process. */
 const callers = Callers.layer.pipe(

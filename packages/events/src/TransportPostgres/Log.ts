@@ -37,7 +37,7 @@ interface Row {
  * visible in their order: a reader that reads on from the last one it saw misses nothing. There may be gaps, where two
  * relays told the same event at the same moment.
  */
-export const make = (sql: SqlClient.SqlClient, context: EventContext, tellOthers = false) => {
+export const make = (sql: SqlClient.SqlClient, context: EventContext, { notifies }: { readonly notifies: boolean }) => {
   const [log, head, schemas] = ["log", "head", "schema"].map((table) => sql.literal(`events.${context}_${table}`))
   const stored = new Set<string>()
 
@@ -60,7 +60,7 @@ export const make = (sql: SqlClient.SqlClient, context: EventContext, tellOthers
     yield* storeSchemas(events)
     // No array of nulls only: its type could not be told.
     const text = (values: ReadonlyArray<string | null>) => values.map((value) => value ?? "")
-    yield* sql`
+    const heads = yield* sql`
       with told as (
         select * from unnest(
           ${events.map(({ streamKey }) => partitionOf(streamKey, partitions))}::int[],
@@ -81,11 +81,15 @@ export const make = (sql: SqlClient.SqlClient, context: EventContext, tellOthers
         update ${head} set position = position + (select count(*) from fresh)
         returning position - (select count(*) from fresh) as before),
       appended as (
-      insert into ${log} (partition, position, event_id, type, stream_key, sequence, occurred_at, traceparent, cause_id, fingerprint, body)
-      select partition, before + nth, event_id, type, stream_key, sequence, occurred_at, nullif(traceparent, ''),
-        nullif(cause_id, '')::uuid, fingerprint, body
-      from moved, fresh
-      on conflict (event_id) do nothing`
+        insert into ${log} (partition, position, event_id, type, stream_key, sequence, occurred_at, traceparent, cause_id,
+          fingerprint, body)
+        select partition, before + nth, event_id, type, stream_key, sequence, occurred_at, nullif(traceparent, ''),
+          nullif(cause_id, '')::uuid, fingerprint, body
+        from moved, fresh
+        on conflict (event_id) do nothing)
+      select ${notifies ? sql`pg_notify('events', ${context})` : sql`before`} from moved`
+    // Without it nothing was appended either, and nothing would tell.
+    if (heads.length === 0) yield* Effect.die(new Error(`events.${context}_head has lost its row`))
   })
 
   const cursors = (after: ReadonlyArray<Cursor>) =>

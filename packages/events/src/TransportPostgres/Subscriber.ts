@@ -1,5 +1,6 @@
-import { Duration, Effect, FiberMap, Metric } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { Duration, Effect, FiberMap, Metric, Queue } from "effect"
+import type { SqlError } from "effect/sql"
+import { PgClient } from "@effect/sql-pg"
 import type { EventContext } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import * as Codecs from "../Codecs.ts"
@@ -17,6 +18,11 @@ export interface Options {
   readonly poll: Duration.Duration
   /** Events read at once, of one partition. */
   readonly batch: number
+  /**
+   * Whether a publisher wakes the consumers of other processes, by `NOTIFY`; a subscription then keeps a connection for
+   * listening. Those of its own process are woken in any case.
+   */
+  readonly acrossProcesses: boolean
 }
 
 interface Offset {
@@ -49,10 +55,10 @@ const keyOf = ({ context, partition }: Omit<Offset, "position">) => `${context}/
  * Consumes: holds partitions under a lease, reads those that have nothing under way, and hands each partition's events
  * over in their order.
  */
-export const subscribe = (subscription: Subscription, owner: string, { batch, lease, poll }: Options) =>
+export const subscribe = (subscription: Subscription, owner: string, { acrossProcesses, batch, lease, poll }: Options) =>
   Effect.gen(function*() {
     const { consumer, contexts, handle, types } = subscription
-    const sql = yield* SqlClient.SqlClient
+    const sql = yield* PgClient.PgClient
     const wakeups = yield* Wakeups
     const offsets = sql.literal(`events.${consumer}_offset`)
     const leases = Leases.make(sql, {
@@ -65,7 +71,7 @@ export const subscribe = (subscription: Subscription, owner: string, { batch, le
     const held = new Map<string, Held>()
     const working = yield* FiberMap.make<string>()
     const feeds = yield* Effect.forEach(contexts, (context) =>
-      Effect.map(wakeups.listen(`log/${context}`), (listener) => ({ context, listener, log: Log.make(sql, context) })))
+      Effect.map(wakeups.listen(`log/${context}`), (listener) => ({ context, listener, log: Log.make(sql, context, { notifies: acrossProcesses }) })))
     const wake = (context: EventContext) => Effect.forEach(feeds, (feed) => feed.context === context ? feed.listener.wake : Effect.void)
 
     /** Moves the offset, unless another instance has the partition: then its epoch is another. */
@@ -151,11 +157,18 @@ export const subscribe = (subscription: Subscription, owner: string, { batch, le
       return Effect.forever(Effect.andThen(round.pipe(persist(`${consumer}: reading ${context}`)), listener.wait(poll)))
     }
 
+    /** What was told before it listened, or while it did not, is found by looking. */
+    const listening = Effect.scoped(Effect.gen(function*() {
+      const told = yield* sql.listen("events")
+      yield* Effect.forEach(contexts, wake)
+      return yield* Effect.forever(Effect.flatMap(Queue.take(told), ({ payload }) => wakeups.wake(`log/${payload}`)))
+    })).pipe(persist(`${consumer}: listening to other processes`))
+
     yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(leases.release, "2 seconds")))
     const renewing = Effect.forever(Effect.andThen(
       claim.pipe(persist(`${consumer}: claiming partitions`)),
       Effect.sleep(Duration.times(lease, 1 / 3))
     ))
-    const following = feeds.map(follow)
-    return yield* Effect.all([renewing, ...following], { concurrency: "unbounded" }).pipe(Effect.andThen(Effect.never))
+    const loops = [renewing, ...feeds.map(follow), ...(acrossProcesses ? [listening] : [])]
+    return yield* Effect.all(loops, { concurrency: "unbounded" }).pipe(Effect.andThen(Effect.never))
   }).pipe(Effect.scoped)

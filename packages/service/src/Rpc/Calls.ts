@@ -1,9 +1,9 @@
 import { Cause, Config, Effect, Exit, Metric, Option, Predicate, Schedule, Schema } from "effect"
 import { type Headers, HttpClient, HttpClientRequest } from "effect/http"
-import { type Rpc, RpcClient, RpcClientError, RpcSerialization } from "effect/rpc"
+import { type Rpc, RpcClient, RpcClientError } from "effect/rpc"
 import { ServiceName, ServiceRefused } from "@marketplace/schema/Access"
 import { rpcClient } from "@marketplace/telemetry/Metrics"
-import { type Contract, pathOf } from "./Contract.ts"
+import { type Contract, layerSerialization, pathOf } from "./Contract.ts"
 import * as Deadline from "./Deadline.ts"
 import * as Guard from "./Guard.ts"
 import * as LocalRpc from "./LocalRpc.ts"
@@ -50,6 +50,12 @@ class Stopped extends Schema.TaggedError<Stopped>()("Stopped", {}) {
 const isLost = (error: unknown): error is RpcClientError.RpcClientError | Stopped =>
   error instanceof RpcClientError.RpcClientError || error instanceof Stopped
 
+/** One line without the cause, which may hold the request and with it the token. */
+const whyLost = (error: RpcClientError.RpcClientError | Stopped) =>
+  error instanceof RpcClientError.RpcClientError && error.reason._tag === "HttpError" && error.reason.cause instanceof Error
+    ? error.reason.cause.message
+    : error.message
+
 /** A client of either transport. Which payload goes with which tag is for `Calls` to say. */
 type Send = (tag: string, payload: unknown, options: { readonly headers: Headers.Input }) => Effect.Effect<unknown, unknown>
 
@@ -78,8 +84,7 @@ const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: 
     const error = Option.getOrUndefined(Cause.findErrorOption(cause))
     if (error instanceof CalleeUnavailable) return Effect.andThen(Effect.logWarning(`${tag}: ${error.detail}`), error)
     if (isLost(error)) {
-      // Its cause may hold the request, and with it the token.
-      return Effect.andThen(Effect.logWarning(`${tag}: ${callee} cannot be reached: ${error.message}`), unavailable("cannot be reached"))
+      return Effect.andThen(Effect.logWarning(`${tag}: ${callee} cannot be reached: ${whyLost(error)}`), unavailable("cannot be reached"))
     }
     if (error instanceof ServiceRefused) return Effect.andThen(Effect.logError(`${tag}: ${error.reason}`), unavailable("refuses the call"))
     if (Cause.hasDies(cause)) return Effect.andThen(Effect.logError(`${tag} has failed`, cause), unavailable("has failed"))
@@ -131,12 +136,12 @@ export const http = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(contract: 
   const addresses = (yield* Config.NonEmptyString(setting)).split(",").map((url) => url.trim().replace(/\/$/, ""))
   let turn = 0
   const client = (yield* HttpClient.HttpClient).pipe(
-    HttpClient.mapRequest((request) => HttpClientRequest.prependUrl(request, `${addresses[turn++ % addresses.length]}${pathOf(contract.callee)}`)),
+    HttpClient.mapRequest(HttpClientRequest.setUrl(`${addresses[turn++ % addresses.length]}${pathOf(contract.callee)}`)),
     HttpClient.filterStatusOk
   )
   const rpc = yield* RpcClient.make(contract.group, { flatten: true }).pipe(
     Effect.provideServiceEffect(RpcClient.Protocol, RpcClient.makeProtocolHttp(client)),
-    Effect.provide(RpcSerialization.layerJson),
+    Effect.provide(layerSerialization),
     Effect.provide(Guard.layerSigning(contract))
   )
   return calls(contract, rpc)
