@@ -54,7 +54,7 @@ const client = new Kafka({ brokers: brokers.split(","), clientId: "test", logLev
 const raw = (topic: string, got: Array<KafkaMessage>) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
-      const consumer = client.consumer({ groupId: `${topic}.spy` })
+      const consumer = client.consumer({ groupId: `${topic}.spy`, maxWaitTimeInMs: 100 })
       await consumer.connect()
       await consumer.subscribe({ topic, fromBeginning: true })
       await consumer.run({ eachMessage: ({ message }) => Promise.resolve(void got.push(message)) })
@@ -83,11 +83,14 @@ const products = (process: ReturnType<typeof processOf>) =>
 
 /** The registry behind a door that can be shut. */
 const door = Effect.gen(function*() {
-  const state = { open: false }
+  const state = { open: false, refused: 0 }
   const server = yield* Effect.acquireRelease(
     Effect.promise(async () => {
       const server = createServer(async (request, response) => {
-        if (!state.open) return response.writeHead(503).end()
+        if (!state.open) {
+          state.refused++
+          return response.writeHead(503).end()
+        }
         const chunks: Array<Buffer> = []
         for await (const chunk of request) chunks.push(chunk)
         const answer = await fetch(new URL(registry).origin + request.url, {
@@ -130,10 +133,12 @@ describe("Kafka", () => {
     })
     assert.strictEqual(value?.readUInt8(0), 0)
     assert.deepStrictEqual(new Uint8Array(value!.subarray(5)), event.body)
-    const answer = yield* Effect.promise(() => fetch(`${registry}/schemas/ids/${value!.readUInt32BE(1)}`).then((it) => it.json()))
-    assert.strictEqual(JSON.parse(answer.schema).name, "OrderStatusChanged")
-    const rule = yield* Effect.promise(() => fetch(`${registry}/config/marketplace.order.OrderStatusChanged`).then((it) => it.json()))
-    assert.strictEqual(rule.compatibilityLevel, "FULL_TRANSITIVE")
+    const ask = (path: string) =>
+      Effect.promise(async () => new Map(Object.entries(Object(await (await fetch(`${registry}${path}`)).json()))))
+    const { name } = JSON.parse(String((yield* ask(`/schemas/ids/${value!.readUInt32BE(1)}`)).get("schema")))
+    assert.strictEqual(name, "OrderStatusChanged")
+    const rule = yield* ask("/config/marketplace.order.OrderStatusChanged")
+    assert.strictEqual(rule.get("compatibilityLevel"), "FULL_TRANSITIVE")
   }))
 
   test("parks what nobody can decode", Effect.fnUntraced(function*(prefix) {
@@ -159,10 +164,9 @@ describe("Kafka", () => {
     assert.instanceOf(refused, TransportUnavailable)
     state.open = true
     yield* order.run(publish(events))
-    state.open = false
+    Object.assign(state, { open: false, refused: 0 })
     const product = yield* World.start(products(processOf(prefix, url)))
-    // It has asked in vain before.
-    yield* Effect.sleep("3 seconds")
+    yield* World.eventually(Effect.sync(() => state.refused), (refused) => refused >= 3)
     assert.deepStrictEqual(yield* World.effects("product"), [])
     state.open = true
     yield* World.eventually(World.effects("product"), (all) => all.length === 2, "30 seconds")

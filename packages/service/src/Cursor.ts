@@ -21,7 +21,11 @@ export class Cursor extends Context.Service<Cursor, {
    * A page of items that continue by id.
    * @param fetched at most one more than `limit`, which tells that there is a next page and is not shown
    */
-  readonly page: <A extends { readonly id: string }>(list: string, fetched: ReadonlyArray<A>, limit: number) => Effect.Effect<Page<A>>
+  readonly page: <A extends { readonly id: string }>(
+    list: string,
+    fetched: ReadonlyArray<A>,
+    limit: number
+  ) => Effect.Effect<Page<A>>
 }>()("@marketplace/service/Cursor") {
   /** @param key at least 32 random bytes, the same for all replicas; a new one voids the cursors that are out */
   static readonly layer = (key: Redacted.Redacted<string>) =>

@@ -120,7 +120,10 @@ export class Idempotency extends Context.Service<Idempotency, {
     answer: View | Refusal
   ) => Effect.Effect<void, SqlError.SqlError>
   /** Takes an open record away, in the transaction that undoes the first step: the same key may start anew. */
-  readonly forget: <Id extends string>(operation: Operation<Id, never, never>, resourceId: Id) => Effect.Effect<void, SqlError.SqlError>
+  readonly forget: <Id extends string>(
+    operation: Operation<Id, never, never>,
+    resourceId: Id
+  ) => Effect.Effect<void, SqlError.SqlError>
   /** Deletes at most `limit` records older than 24 hours and tells how many there were: a sweep (`Sweeper`). */
   readonly prune: (limit: number) => Effect.Effect<number>
 }>()("@marketplace/service/Idempotency") {
@@ -152,7 +155,8 @@ export class Idempotency extends Context.Service<Idempotency, {
       return taken.length === 0 ? yield* inFlight : row
     })
 
-    const begin = Effect.fn("Idempotency.begin")(function*({ caller, fingerprint, holder, key, route }: Record, resourceId: string) {
+    const begin = Effect.fn("Idempotency.begin")(function*(record: Record, resourceId: string) {
+      const { caller, fingerprint, holder, key, route } = record
       // Waits for the end of a transaction that is storing the same key.
       const stored = yield* sql`insert into idempotency (caller, route, key, fingerprint, resource_id, holder, lease_until)
         values (${caller}, ${route}, ${key}, ${fingerprint}, ${resourceId}, ${holder}, ${lease})
@@ -235,7 +239,7 @@ interface Answered {
 
 const isAnswered = <Found extends { readonly status: number | null; readonly body: string | null }>(
   found: Found | undefined
-): found is Found & Answered => found?.status != null && found.body !== null
+): found is Found & Answered => found !== undefined && found.status !== null && found.body !== null
 
 /** The stored text itself, so that a repetition is the first answer to the byte. */
 const replay = (route: string, { body, status }: Answered) =>

@@ -46,8 +46,10 @@ const recover = Effect.fnUntraced(function*<E>(context: Context.Context<never>, 
   }
   const traceId = yield* traceIdOf(context)
   const forAMoment = response.status === 503 || cause.reasons.some(isDatabaseAway)
-  yield* (forAMoment ? Effect.logWarning("A request could not be answered now", cause) : Effect.logError("A request failed", cause))
-    .pipe(Effect.annotateLogs({ traceId, method: request.method, path: pathOf(request) }))
+  yield* Effect.annotateLogs(
+    forAMoment ? Effect.logWarning("A request could not be answered now", cause) : Effect.logError("A request failed", cause),
+    { traceId, method: request.method, path: pathOf(request) }
+  )
   return yield* fill(
     context,
     forAMoment ? yield* HttpServerRespondable.toResponse(new Unavailable({ retryAfterSeconds: 1 })) : response,

@@ -6,7 +6,9 @@ import { ProductRpc } from "@marketplace/schema/Product/Rpc"
 import { UserRpc } from "@marketplace/schema/User/Rpc"
 import { type Contract, layerSerialization, pathOf } from "./Rpc/Contract.ts"
 import * as Guard from "./Rpc/Guard.ts"
-import * as LocalRpc from "./Rpc/LocalRpc.ts"
+import { serve } from "./Rpc/LocalRpc.ts"
+
+export { LocalRpc } from "./Rpc/LocalRpc.ts"
 
 /** Who may call whom. Everybody who verifies access tokens asks user about ended sessions. */
 export const contracts = {
@@ -26,5 +28,5 @@ export const layerServerHttp = <Rpcs extends Rpc.Any>(contract: Contract<Rpcs>) 
     Layer.provide(layerSerialization)
   )
 
-/** Answers the procedures to the services of the same process, without a socket. Provide the handlers, as to `layerServerHttp`. */
-export const layerServerLocal = <Rpcs extends Rpc.Any>(contract: Contract<Rpcs>) => Layer.effectDiscard(LocalRpc.serve(contract))
+/** Answers the procedures to services of the same process, without a socket. Provide the handlers as to `layerServerHttp`. */
+export const layerServerLocal = <Rpcs extends Rpc.Any>(contract: Contract<Rpcs>) => Layer.effectDiscard(serve(contract))

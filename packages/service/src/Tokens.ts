@@ -4,7 +4,7 @@ import { type HttpClient, HttpRouter, HttpServerResponse } from "effect/http"
 import { MemberId, SessionId } from "@marketplace/domain/User/Ids"
 import { Unauthenticated, type Unavailable } from "@marketplace/schema/Problems"
 import { type Kind, sign, verify } from "./Tokens/Jwt.ts"
-import { type FindKey, importKeys, InvalidKey, JwkSet, readSigningKey } from "./Tokens/Keys.ts"
+import { type FindKey, importKeys, type InvalidKey, JwkSet, readSigningKey } from "./Tokens/Keys.ts"
 import { remoteKeys } from "./Tokens/RemoteKeys.ts"
 
 /** How long an access token speaks for its member, unless the session ends before. */
@@ -66,7 +66,10 @@ export class TokenVerifier extends Context.Service<TokenVerifier, {
   readonly verify: (token: Redacted.Redacted) => Effect.Effect<AccessToken, Unauthenticated | Unavailable>
 }>()("@marketplace/service/TokenVerifier") {
   static readonly layerLocal = (keySet: JwkSet): Layer.Layer<TokenVerifier, InvalidKey | Config.ConfigError> =>
-    Layer.effect(TokenVerifier, Effect.flatMap(importKeys(keySet), (keys) => make((kid) => Effect.succeed(keys.get(kid)))))
+    Layer.effect(
+      TokenVerifier,
+      Effect.flatMap(importKeys(keySet), (keys) => make((kid) => Effect.succeed(keys.get(kid))))
+    )
 
   /** With the keys of the signer in the same process. */
   static readonly layerSigner = Layer.unwrap(TokenSigner.useSync(({ keySet }) => TokenVerifier.layerLocal(keySet)))

@@ -177,7 +177,9 @@ describe("a command", () => {
       const { run, stop } = yield* service()
       const release = yield* Deferred.make<void>()
       const fate = yield* Ref.make("running")
-      const command = Effect.andThen(Deferred.await(release), Ref.set(fate, "done")).pipe(Effect.onInterrupt(() => Ref.set(fate, "cut")))
+      const command = Effect.andThen(Deferred.await(release), Ref.set(fate, "done")).pipe(
+        Effect.onInterrupt(() => Ref.set(fate, "cut"))
+      )
       yield* Effect.forkChild(run(command), { startImmediately: true })
       const stopping = yield* Effect.forkChild(stop, { startImmediately: true })
       yield* TestClock.adjust("9 seconds")

@@ -49,8 +49,9 @@ layer(Impatient, { excludeTestServices: true })("connections", (it) => {
   it.effect("that do not finish their headers or their body are closed", () => Effect.gen(function*() {
     const port = yield* portOf
     problem(yield* raw(port, "GET / HTTP/1.1\r\nhost: x\r\n"), 408, "/problems/request-timeout")
+    const head = "POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n"
     problem(
-      yield* raw(port, "POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n", "{\"na"),
+      yield* raw(port, head, "{\"na"),
       408,
       "/problems/request-timeout"
     )
@@ -60,7 +61,8 @@ layer(Impatient, { excludeTestServices: true })("connections", (it) => {
     problem(
       yield* raw(
         yield* portOf,
-        "POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/things/fine HTTP/1.1\r\n\r\n"
+        "POST /v1/things HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n",
+        "0\r\n\r\nGET /v1/things/fine HTTP/1.1\r\n\r\n"
       ),
       400,
       "/problems/bad-request"
@@ -68,7 +70,8 @@ layer(Impatient, { excludeTestServices: true })("connections", (it) => {
   }))
 
   it.effect("cannot trace", () => Effect.gen(function*() {
-    problem(yield* raw(yield* portOf, "TRACE /v1/things HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"), 405, "/problems/method-not-allowed")
+    const answer = yield* raw(yield* portOf, "TRACE /v1/things HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    problem(answer, 405, "/problems/method-not-allowed")
   }))
 
   it.effect("are closed when there are too many", () => Effect.gen(function*() {

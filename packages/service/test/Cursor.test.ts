@@ -17,7 +17,8 @@ describe("cursors", () => {
     assert.deepStrictEqual(yield* cursor.decode("products", position, composite), { price: 15_900, id })
   }).pipe(keyed("one")))
 
-  it.effect.prop("of any text come back, and with one bit changed they do not", [Schema.String, Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100_000 }))], ([position, at]) =>
+  const Bit = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 100_000 }))
+  it.effect.prop("of any text come back, and with one bit changed they do not", [Schema.String, Bit], ([position, at]) =>
     Effect.gen(function*() {
       const cursor = yield* Cursor
       const given = cursor.encode("list", position.toWellFormed())
@@ -48,11 +49,12 @@ describe("cursors", () => {
   it.effect("lead from page to page and end", () => Effect.gen(function*() {
     const cursor = yield* Cursor
     const all = Array.from({ length: 7 }, (_, i) => ({ id: `0${i}` }))
-    const from = (after: string | undefined, limit: number) => all.filter((item) => after === undefined || item.id > after).slice(0, limit + 1)
+    const from = (after: string | undefined, limit: number) =>
+      all.filter((item) => after === undefined || item.id > after).slice(0, limit + 1)
     const seen: Array<string> = []
     let next: string | null | undefined
     do {
-      const after: string | undefined = next == null ? undefined : yield* cursor.decode("all", Schema.String, next)
+      const after: string | undefined = typeof next === "string" ? yield* cursor.decode("all", Schema.String, next) : undefined
       const page = yield* cursor.page("all", from(after, 3), 3)
       seen.push(...page.items.map((item) => item.id))
       next = page.nextCursor
@@ -64,7 +66,12 @@ describe("cursors", () => {
 
   it.effect("need a key in the configuration", () => Effect.gen(function*() {
     const build = (env: Record<string, string>) =>
-      Effect.exit(Effect.scoped(Layer.build(Cursor.layerConfig.pipe(Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))))))
+      Cursor.layerConfig.pipe(
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))),
+        Layer.build,
+        Effect.scoped,
+        Effect.exit
+      )
     assert.strictEqual((yield* build({}))._tag, "Failure")
     assert.strictEqual((yield* build({ CURSOR_KEY: "k" }))._tag, "Success")
   }))

@@ -56,7 +56,8 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     const release = yield* Deferred.make<void>()
     const begun: Array<string> = []
     let refused = 0
-    yield* inSteps("crowd", (attempt) => Effect.andThen(Effect.sync(() => begun.push(attempt.resourceId)), Deferred.await(release)))
+    yield* inSteps("crowd", (attempt) =>
+      Effect.andThen(Effect.sync(() => begun.push(attempt.resourceId)), Deferred.await(release)))
     const running = yield* Effect.forkChild(Effect.all(
       Array.from({ length: 50 }, () => Effect.tap(send("crowd", { key: "k4" }), (answer) =>
         // Whoever is refused has seen the winner's commit: the winner may go on once all others are done.
@@ -75,7 +76,8 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
 
   it.effect("leaves nothing when its transaction is rolled back, and may be sent again", () => Effect.gen(function*() {
     let refuse = true
-    yield* inOneTransaction("pot", Effect.suspend(() => refuse ? Effect.fail(new Unavailable({ retryAfterSeconds: 3 })) : Effect.void))
+    yield* inOneTransaction("pot", Effect.suspend(() =>
+      refuse ? Effect.fail(new Unavailable({ retryAfterSeconds: 3 })) : Effect.void))
     const refused = yield* send("pot", { key: "k5" })
     assert.deepStrictEqual([refused.status, refused.headers.get("retry-after")], [503, "3"])
     assert.deepStrictEqual([yield* things("pot"), yield* records("k5")], [[], []])
@@ -92,7 +94,7 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     const done = yield* send("lamp", { key: "k6" })
     assert.deepStrictEqual([done.status, isReplayed(done)], [201, false])
     assert.deepStrictEqual(attempts.map(({ resumed }) => resumed), [false, true])
-    assert.deepStrictEqual(yield* things("lamp"), [{ id: done.body.id, done: true }])
+    assert.deepStrictEqual<unknown>(yield* things("lamp"), [{ id: done.body.id, done: true }])
     assert.isTrue(isReplayed(yield* send("lamp", { key: "k6" })))
   }))
 
@@ -110,7 +112,9 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     yield* Deferred.await(entered)
     assert.strictEqual((yield* send("door", { key: "k7" })).status, 409)
     yield* leaseRunsOut("k7")
-    const running = yield* Effect.forkChild(Effect.all(Array.from({ length: 20 }, () => send("door", { key: "k7" })), { concurrency: "unbounded" }))
+    const running = yield* Effect.forkChild(
+      Effect.all(Array.from({ length: 20 }, () => send("door", { key: "k7" })), { concurrency: "unbounded" })
+    )
     yield* Effect.repeat(Effect.delay(Effect.sync(() => resumed.length), "10 millis"), { until: (n) => n > 0, times: 500 })
     yield* Deferred.succeed(release, undefined)
     const answers = yield* Fiber.join(running)
@@ -129,13 +133,15 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
   it.effect("is answered by whoever finishes first: a sweeper, then the late worker finds it done", () => Effect.gen(function*() {
     const entered = yield* Deferred.make<OrderId>()
     const release = yield* Deferred.make<void>()
-    yield* inSteps("window", (attempt) => Effect.andThen(Deferred.succeed(entered, attempt.resourceId), Deferred.await(release)))
+    yield* inSteps("window", (attempt) =>
+      Effect.andThen(Deferred.succeed(entered, attempt.resourceId), Deferred.await(release)))
     const late = yield* Effect.forkChild(send("window", { key: "k8" }))
     const id = yield* Deferred.await(entered)
     const idempotency = yield* Idempotency
     yield* idempotency.complete(making, id, new NotMade({ id, detail: "no wood" }))
     const told = yield* send("window", { key: "k8" })
-    assert.deepStrictEqual([told.status, isReplayed(told), told.body.type, told.body.detail], [409, true, "/problems/not-made", "no wood"])
+    assert.deepStrictEqual([told.status, isReplayed(told)], [409, true])
+    assert.deepStrictEqual([told.body.type, told.body.detail], ["/problems/not-made", "no wood"])
     assert.strictEqual(told.headers.get("content-type"), "application/problem+json")
     assert.strictEqual(told.body.instance, "/v1/shelves/top")
     yield* Deferred.succeed(release, undefined)
@@ -159,7 +165,10 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     client.destroy()
     assert.strictEqual((yield* send("roof", { key: "k9" })).status, 409)
     yield* Deferred.succeed(release, undefined)
-    const answer = yield* Effect.repeat(Effect.delay(send("roof", { key: "k9" }), "10 millis"), { until: ({ status }) => status === 201, times: 300 })
+    const answer = yield* Effect.repeat(Effect.delay(send("roof", { key: "k9" }), "10 millis"), {
+      until: ({ status }) => status === 201,
+      times: 300
+    })
     assert.deepStrictEqual([answer.status, isReplayed(answer)], [201, true])
   }))
 
@@ -175,7 +184,12 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     works.set("fence", (attempt) => {
       const step = Effect.andThen(attempt.begin, insert(attempt.resourceId, "fence"))
       if (!first) {
-        return sql.withTransaction(step).pipe(Effect.andThen(Deferred.succeed(entered, undefined)), Effect.andThen(Deferred.await(end)), Effect.andThen(Effect.die("enough")), Effect.catchTag("SqlError", Effect.die))
+        return sql.withTransaction(step).pipe(
+          Effect.andThen(Deferred.succeed(entered, undefined)),
+          Effect.andThen(Deferred.await(end)),
+          Effect.andThen(Effect.die("enough")),
+          Effect.catchTag("SqlError", Effect.die)
+        )
       }
       first = false
       return Effect.andThen(step, Effect.fail(new Unavailable({ retryAfterSeconds: 1 }))).pipe(
@@ -198,11 +212,9 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
   it.effect("starts anew once it was forgotten, but not once it was answered", () => Effect.gen(function*() {
     const idempotency = yield* Idempotency
     const ids: Array<OrderId> = []
-    yield* inSteps("tent", ({ resourceId }) =>
-      Effect.suspend(() =>
-        ids.push(resourceId) === 1
-          ? Effect.andThen(Effect.orDie(idempotency.forget(making, resourceId)), Effect.fail(new Unavailable({ retryAfterSeconds: 1 })))
-          : Effect.void))
+    const undo = (id: OrderId) =>
+      Effect.andThen(Effect.orDie(idempotency.forget(making, id)), Effect.fail(new Unavailable({ retryAfterSeconds: 1 })))
+    yield* inSteps("tent", ({ resourceId }) => Effect.suspend(() => ids.push(resourceId) === 1 ? undo(resourceId) : Effect.void))
     assert.strictEqual((yield* send("tent", { key: "k11" })).status, 503)
     assert.deepStrictEqual(yield* records("k11"), [])
     const made = yield* send("tent", { key: "k11" })
@@ -221,7 +233,7 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
 
   it.effect("needs a key that can be one", () => Effect.gen(function*() {
     const answer = yield* send("cup", { key: "x".repeat(256) })
-    assert.deepStrictEqual([answer.status, answer.body.errors[0].pointer], [400, "/idempotency-key"])
+    assert.deepStrictEqual([answer.status, answer.body.errors?.[0]?.pointer], [400, "/idempotency-key"])
   }))
 
   it.effect("is forgotten after a day, some at a time", () => Effect.gen(function*() {

@@ -25,7 +25,14 @@ const World = Server.serve(Shop, { service: "shop", port: Config.succeed(0) }).p
 interface Answer {
   readonly status: number
   readonly headers: Headers
-  readonly body: any
+  readonly body: {
+    readonly type?: string
+    readonly title?: string
+    readonly detail?: string
+    readonly traceId?: string
+    readonly retryAfterSeconds?: number
+    readonly errors?: ReadonlyArray<{ readonly in: string; readonly pointer: string }>
+  }
 }
 
 const call = (path: string, init: RequestInit = {}): Effect.Effect<Answer, never, HttpServer.HttpServer> =>
@@ -43,13 +50,19 @@ const post = (body: unknown, headers: Record<string, string> = {}) =>
     body: typeof body === "string" ? body : JSON.stringify(body)
   })
 
-const assertProblem = (answer: Answer, expected: { readonly status: number; readonly type: string; readonly instance: string }) => {
+interface Problem {
+  readonly status: number
+  readonly type: string
+  readonly instance: string
+}
+
+const assertProblem = (answer: Answer, expected: Problem) => {
   assert.strictEqual(answer.status, expected.status)
   assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
   assert.strictEqual(answer.headers.get("cache-control"), "no-store")
   assert.strictEqual(answer.headers.get("x-content-type-options"), "nosniff")
   assert.containSubset(answer.body, expected)
-  assert.match(answer.body.traceId, /^[0-9a-f]{32}$/)
+  assert.match(answer.body.traceId ?? "", /^[0-9a-f]{32}$/)
   assert.isString(answer.body.title)
 }
 
@@ -66,7 +79,8 @@ layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
 
   it.effect("titles problems in the caller's language", () => Effect.gen(function*() {
     const titleFor = (language: string) =>
-      Effect.map(call("/v1/nowhere", { headers: { "accept-language": language } }), ({ body, headers }) => [headers.get("content-language"), body.title])
+      Effect.map(call("/v1/nowhere", { headers: { "accept-language": language } }), ({ body, headers }) =>
+        [headers.get("content-language"), body.title])
     const korean = ["ko", "이 경로에는 아무것도 없습니다"]
     const english = ["en", "There is nothing under this path"]
     assert.deepStrictEqual(yield* titleFor("ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7"), korean)
@@ -79,7 +93,7 @@ layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
   it.effect("tells every offence of a body with its pointer", () => Effect.gen(function*() {
     const answer = yield* post({ parts: [{ "a/b": 1.5 }, { "a/b": 1, more: 2 }], __proto__x: 1 })
     assertProblem(answer, { status: 400, type: "/problems/invalid-request", instance: "/v1/things" })
-    assert.sameMembers(answer.body.errors.map((offence: { in: string; pointer: string }) => `${offence.in} ${offence.pointer}`), [
+    assert.sameMembers((answer.body.errors ?? []).map((offence) => `${offence.in} ${offence.pointer}`), [
       "body /name",
       "body /parts/0/a~1b",
       "body /parts/1/more",
@@ -91,7 +105,7 @@ layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
 
   it.effect("never answers with more offences than anybody reads", () => Effect.gen(function*() {
     const { body } = yield* post(Object.fromEntries(Array.from({ length: 3000 }, (_, i) => [`k${i}`, i])))
-    assert.strictEqual(body.errors.length, 100)
+    assert.strictEqual(body.errors?.length, 100)
   }))
 
   it.effect("refuses what is not JSON, another type and too much", () => Effect.gen(function*() {
@@ -99,7 +113,7 @@ layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
     assertProblem(malformed, { status: 400, type: "/problems/invalid-request", instance: "/v1/things" })
     const xml = yield* post("<name/>", { "content-type": "text/xml" })
     assertProblem(xml, { status: 415, type: "/problems/unsupported-media-type", instance: "/v1/things" })
-    assert.match(xml.body.detail, /text\/xml/)
+    assert.match(xml.body.detail ?? "", /text\/xml/)
     const large = yield* post({ name: "x".repeat(64 * 1024), parts: [] })
     assertProblem(large, { status: 413, type: "/problems/content-too-large", instance: "/v1/things" })
     const almost = yield* post({ name: "x".repeat(64 * 1024 - 100), parts: [] })
@@ -109,7 +123,8 @@ layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
   it.effect("refuses a body that only grows too large while it arrives", () => Effect.gen(function*() {
     const port = yield* portOf
     const status = yield* Effect.callback<number | undefined>((resume) => {
-      const client = nodeRequest({ port, path: "/v1/things", method: "POST", headers: { "content-type": "application/json" } }, (response) => {
+      const headers = { "content-type": "application/json" }
+      const client = nodeRequest({ port, path: "/v1/things", method: "POST", headers }, (response) => {
         response.resume()
         resume(Effect.succeed(response.statusCode))
       })
@@ -148,7 +163,7 @@ layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
 
   it.effect("stores nothing and says nothing of itself, unless the operation does", () => Effect.gen(function*() {
     const fine = yield* call("/v1/things/fine")
-    assert.deepStrictEqual([fine.status, fine.body], [200, { id: "fine" }])
+    assert.deepStrictEqual<unknown>([fine.status, fine.body], [200, { id: "fine" }])
     assert.strictEqual(fine.headers.get("cache-control"), "no-store")
     assert.strictEqual(fine.headers.get("x-content-type-options"), "nosniff")
     assert.deepStrictEqual(["server", "x-powered-by"].map((name) => fine.headers.get(name)), [null, null])
@@ -156,9 +171,9 @@ layer(World, { excludeTestServices: true })("a service on a socket", (it) => {
   }))
 
   it.effect("tells how it is", () => Effect.gen(function*() {
-    assert.deepStrictEqual((yield* call("/health/live")).body, { live: true })
+    assert.deepStrictEqual<unknown>((yield* call("/health/live")).body, { live: true })
     const ready = yield* call("/health/ready")
-    assert.deepStrictEqual([ready.status, ready.body], [200, { ready: true, checks: {} }])
+    assert.deepStrictEqual<unknown>([ready.status, ready.body], [200, { ready: true, checks: {} }])
   }))
 })
 
@@ -171,12 +186,15 @@ const Gateway = HttpRouter.use(Effect.fnUntraced(function*(router) {
   })
 }))
 
-const InMemory = Server.serve(Gateway, { service: "gateway", port: Config.succeed(0) }).pipe(Layer.provide([Health.layer, collect]))
+const InMemory = Server.serve(Gateway, { service: "gateway", port: Config.succeed(0) }).pipe(
+  Layer.provide([Health.layer, collect])
+)
 
 layer(InMemory, { excludeTestServices: true })("a service behind a gateway in memory", (it) => {
   it.effect("answers as on a socket", () => Effect.gen(function*() {
     const fine = yield* call("/v1/things/fine")
-    assert.deepStrictEqual([fine.status, fine.body, fine.headers.get("cache-control")], [200, { id: "fine" }, "no-store"])
+    assert.deepStrictEqual<unknown>([fine.status, fine.body], [200, { id: "fine" }])
+    assert.strictEqual(fine.headers.get("cache-control"), "no-store")
     assertProblem(yield* call("/v1/nowhere"), { status: 404, type: "/problems/route-not-found", instance: "/v1/nowhere" })
     const wrongMethod = yield* call("/v1/things/fine", { method: "DELETE" })
     assertProblem(wrongMethod, { status: 405, type: "/problems/method-not-allowed", instance: "/v1/things/fine" })

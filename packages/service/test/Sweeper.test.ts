@@ -66,7 +66,8 @@ describe("a sweeper", () => {
 
   it.effect("outlives every failure, waits longer each time, and says that it is not well", () => Effect.gen(function*() {
     const health = yield* Health
-    const failures: ReadonlyArray<Effect.Effect<number, string>> = [Effect.fail("no"), Effect.die(new Error("bug")), Effect.interrupt]
+    const bug = Effect.die(new Error("bug"))
+    const failures: ReadonlyArray<Effect.Effect<number, string>> = [Effect.fail("no"), bug, Effect.interrupt]
     let broken = true
     let sweeps = 0
     yield* Sweeper.make({
@@ -100,7 +101,8 @@ describe("a sweeper", () => {
   it.effect("stops with its scope", () => Effect.gen(function*() {
     const scope = yield* Scope.make()
     let sweeps = 0
-    yield* Sweeper.make({ name: "scoped", every: "10 seconds", batch: 1, sweep: () => Effect.sync(() => (sweeps++, 0)) }).pipe(Scope.provide(scope))
+    const sweep = () => Effect.sync(() => (sweeps++, 0))
+    yield* Sweeper.make({ name: "scoped", every: "10 seconds", batch: 1, sweep }).pipe(Scope.provide(scope))
     yield* TestClock.adjust("1 millis")
     yield* Scope.close(scope, Exit.void)
     yield* TestClock.adjust("1 minute")

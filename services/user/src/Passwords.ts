@@ -7,8 +7,15 @@ import { Settings } from "./Settings.ts"
 export class TooBusy extends Schema.TaggedError<TooBusy>()("TooBusy", {}) {}
 
 /** ASVS 5.0, 11.4.2: argon2id with 19 MiB, two passes, one lane. */
-const parameters = { memory: 19_456, passes: 2, parallelism: 1 }
+const parameters: Parameters = { memory: 19_456, passes: 2, parallelism: 1 }
 const tagLength = 32
+
+interface Parameters {
+  /** KiB. */
+  readonly memory: number
+  readonly passes: number
+  readonly parallelism: number
+}
 
 /** Hashes and checks passwords in a bulkhead of their own, so that a rush of log-ins does not slow everything down. */
 export class Passwords extends Context.Service<Passwords, {
@@ -23,13 +30,14 @@ export class Passwords extends Context.Service<Passwords, {
     const places = yield* Semaphore.make(concurrentLogins)
     const queue = yield* Semaphore.make(concurrentLogins + waitingLogins)
     const bulkhead = <A>(work: Effect.Effect<A>): Effect.Effect<A, TooBusy> =>
-      queue.withPermitsIfAvailable(1)(places.withPermits(1)(work)).pipe(
+      // whoever has begun is not interrupted: the thread would work on, and its place would be given away
+      queue.withPermitsIfAvailable(1)(places.withPermits(1)(Effect.uninterruptible(work))).pipe(
         Effect.flatMap((done) => done._tag === "None" ? Effect.fail(new TooBusy()) : Effect.succeed(done.value))
       )
 
     const hash = Effect.fn("Passwords.hash")(function*(password: Redacted.Redacted) {
       const salt = yield* random.randomBytes(16)
-      const tag = yield* bulkhead(derive(password, salt, parameters))
+      const tag = yield* bulkhead(derive(password, salt, tagLength, parameters))
       return `$argon2id$v=19$m=${parameters.memory},t=${parameters.passes},p=${parameters.parallelism}$${base64(salt)}$${base64(tag)}`
     })
     const nobody = yield* Effect.orDie(hash(Redacted.make("nobody has this password")))
@@ -37,7 +45,7 @@ export class Passwords extends Context.Service<Passwords, {
     const check = Effect.fn("Passwords.check")(function*(password: Redacted.Redacted, kept: string | undefined) {
       const phc = parse(kept ?? nobody)
       if (phc === undefined) return yield* Effect.die(new Error("a stored password hash is not an argon2id PHC string"))
-      const tag = yield* bulkhead(derive(password, phc.salt, phc))
+      const tag = yield* bulkhead(derive(password, phc.salt, phc.tag.length, phc))
       return timingSafeEqual(tag, phc.tag) && kept !== undefined
     })
 
@@ -45,7 +53,7 @@ export class Passwords extends Context.Service<Passwords, {
   }))
 }
 
-const derive = (password: Redacted.Redacted, salt: Uint8Array, { memory, parallelism, passes }: typeof parameters) =>
+const derive = (password: Redacted.Redacted, salt: Uint8Array, tagLength: number, { memory, parallelism, passes }: Parameters) =>
   Effect.callback<Uint8Array>((resume) => {
     argon2("argon2id", { message: Redacted.value(password), nonce: salt, memory, passes, parallelism, tagLength }, (error, tag) =>
       resume(error === null ? Effect.succeed(tag) : Effect.die(error)))

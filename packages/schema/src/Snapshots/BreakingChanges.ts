@@ -11,8 +11,8 @@ interface Side {
 interface Place {
   readonly path: string
   readonly direction: Direction
-  /** Named schemas that are being compared further out: they may contain themselves. */
-  readonly within: ReadonlySet<string>
+  /** What is being compared further out: schemas may contain themselves. */
+  readonly within: ReadonlyArray<readonly [before: JsonObject, now: JsonObject]>
 }
 
 const methods = ["get", "post", "put", "patch", "delete"]
@@ -56,7 +56,7 @@ const ofParameters = (place: string, before: JsonObject, old: JsonObject, now: J
       const same = current.get(name)
       if (same === undefined) return [`${place} ${name}: is gone`]
       return between(
-        { path: `${place} ${name}`, direction: "request", within: new Set() },
+        { path: `${place} ${name}`, direction: "request", within: [] },
         { document: before, schema: objectAt(parameter, "schema") },
         { document: now, schema: objectAt(same, "schema") }
       )
@@ -75,7 +75,7 @@ const ofContent = (path: string, direction: Direction, before: JsonObject, old: 
     if (!isObject(media)) return []
     return isObject(same)
       ? between(
-        { path, direction, within: new Set() },
+        { path, direction, within: [] },
         { document: before, schema: objectAt(media, "schema") },
         { document: now, schema: objectAt(same, "schema") }
       )
@@ -83,22 +83,19 @@ const ofContent = (path: string, direction: Direction, before: JsonObject, old: 
   })
 
 const between = (place: Place, before: Side, now: Side): ReadonlyArray<string> => {
-  const name = `${before.schema["$ref"]} ${now.schema["$ref"]}`
-  if (place.within.has(name)) return []
-  const inside = before.schema["$ref"] === undefined ? place : { ...place, within: new Set([...place.within, name]) }
   const old = branchesOf(before)
   const current = branchesOf(now)
   const [first, ...more] = old
   const [only, ...others] = current
   if (first === undefined || only === undefined) return []
-  if (more.length === 0 && others.length === 0) return ofObject(inside, first, only)
+  if (more.length === 0 && others.length === 0) return ofForm(place, first, only)
   // A caller may send each of the old forms; it understands no form that it did not know, except for problems.
   const pairs = place.direction === "request"
-    ? old.map((form) => ({ form, changes: current.map((candidate) => ofObject(inside, form, candidate)) }))
+    ? old.map((form) => ({ form, changes: current.map((candidate) => ofForm(place, form, candidate)) }))
     : current.filter((form) => problemOf(form) === undefined || old.some((one) => problemOf(one) === problemOf(form)))
       .map((form) => ({
         form,
-        changes: old.filter((candidate) => problemOf(candidate) === problemOf(form)).map((candidate) => ofObject(inside, candidate, form))
+        changes: old.filter((candidate) => problemOf(candidate) === problemOf(form)).map((candidate) => ofForm(place, candidate, form))
       }))
   return pairs.flatMap(({ changes, form }) => {
     if (changes.some(({ length }) => length === 0)) return []
@@ -126,8 +123,9 @@ const problemOf = ({ schema }: Side): Json | undefined => {
 
 const describe = ({ schema }: Side): string => JSON.stringify(schema["type"] ?? schema)
 
-const ofObject = (place: Place, before: Side, now: Side): ReadonlyArray<string> => {
-  const { direction, path } = place
+const ofForm = (place: Place, before: Side, now: Side): ReadonlyArray<string> => {
+  const { direction, path, within } = place
+  if (within.some(([one, other]) => one === before.schema && other === now.schema)) return []
   if (before.schema["type"] !== now.schema["type"]) return [`${path}: was ${describe(before)}, is ${describe(now)}`]
   const taken = new Set(listAt(now.schema, "enum"))
   const refused = direction === "request" && taken.size > 0 ? listAt(before.schema, "enum").filter((value) => !taken.has(value)) : []
@@ -135,13 +133,14 @@ const ofObject = (place: Place, before: Side, now: Side): ReadonlyArray<string> 
   const required = new Set(listAt(now.schema, "required"))
   const wasRequired = new Set(listAt(before.schema, "required"))
   const on = (side: Side, schema: JsonObject) => ({ document: side.document, schema })
+  const inside = (step: string): Place => ({ ...place, path: path + step, within: [...within, [before.schema, now.schema]] })
   return [
     ...refused.map((value) => `${path}: ${JSON.stringify(value)} is no longer taken`),
     ...Object.entries(objectAt(before.schema, "properties")).flatMap(([name, property]) => {
       const same = properties[name]
       if (!isObject(property)) return []
       return isObject(same)
-        ? between({ ...place, path: `${path}.${name}` }, on(before, property), on(now, same))
+        ? between(inside(`.${name}`), on(before, property), on(now, same))
         : [`${path}.${name}: is gone`]
     }),
     ...direction === "request"
@@ -149,7 +148,7 @@ const ofObject = (place: Place, before: Side, now: Side): ReadonlyArray<string> 
       : [...wasRequired].filter((name) => !required.has(name) && properties[String(name)] !== undefined)
         .map((name) => `${path}.${name}: may be missing now`),
     ...isObject(before.schema["items"]) && isObject(now.schema["items"])
-      ? between({ ...place, path: `${path}[]` }, on(before, before.schema["items"]), on(now, now.schema["items"]))
+      ? between(inside("[]"), on(before, before.schema["items"]), on(now, now.schema["items"]))
       : []
   ]
 }

@@ -4,7 +4,8 @@ import { type AvroRecord, codec, type EncodeError } from "../Avro.ts"
 import { type EventContext, type EventName, type MarketplaceEvent, published } from "../Topology.ts"
 import { samples } from "./Samples.ts"
 
-type Named<N extends EventName> = Extract<MarketplaceEvent, { readonly _tag: N }>
+/** The event of a name. */
+export type Named<N extends EventName> = Extract<MarketplaceEvent, { readonly _tag: N }>
 
 /** What others may rely on about one event. */
 export interface EventContract {
@@ -17,12 +18,13 @@ export interface EventContract {
   readonly golden: Effect.Effect<{ readonly bytes: Uint8Array; readonly value: unknown }, EncodeError>
 }
 
-const declared: {
+/** What the topology says of each event, by name. */
+export const publications: {
   readonly [N in EventName]: { readonly schema: Schema.Codec<Named<N>, unknown>; readonly key: (event: Named<N>) => string }
 } = { ...published.user, ...published.product, ...published.order, ...published.payment }
 
 const contractOf = <N extends EventName>(context: EventContext, name: N): EventContract => {
-  const { key, schema } = declared[name]
+  const { key, schema } = publications[name]
   const sample: Named<N> = samples[name]
   const { avro, encode, json } = codec(name, context, schema)
   const streamKey = key(sample)

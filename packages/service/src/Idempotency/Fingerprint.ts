@@ -2,7 +2,7 @@ import { Effect, type Schema } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { createHash } from "node:crypto"
 
-/** Method, path and body of the current request: SHA-256 over canonical JSON, so that blanks and the order of keys do not matter. */
+/** SHA-256 of the current request's method, path and body; blanks and the order of keys make no difference. */
 export const fingerprint: Effect.Effect<string, never, HttpServerRequest.HttpServerRequest> = Effect.gen(function*() {
   const request = yield* HttpServerRequest.HttpServerRequest
   const body = yield* Effect.orDie(request.json)

@@ -47,11 +47,13 @@ class Stopped extends Schema.TaggedError<Stopped>()("Stopped", {}) {
   }
 }
 
-const isLost = (error: unknown): error is RpcClientError.RpcClientError | Stopped =>
-  error instanceof RpcClientError.RpcClientError || error instanceof Stopped
+/** No answer came, so the call may be made again. */
+type Lost = RpcClientError.RpcClientError | Stopped
+
+const isLost = (error: unknown): error is Lost => error instanceof RpcClientError.RpcClientError || error instanceof Stopped
 
 /** One line without the cause, which may hold the request and with it the token. */
-const whyLost = (error: RpcClientError.RpcClientError | Stopped) =>
+const whyLost = (error: Lost) =>
   error instanceof RpcClientError.RpcClientError && error.reason._tag === "HttpError" && error.reason.cause instanceof Error
     ? error.reason.cause.message
     : error.message
@@ -68,8 +70,8 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): string => {
 const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: unknown): Calls<Rpcs> => {
   const send = client as Send
   let retries = reserve
-  const retry = (error: unknown) => {
-    if (!isLost(error) || retries < 1) return false
+  const spend = () => {
+    if (retries < 1) return false
     retries -= 1
     return true
   }
@@ -84,9 +86,11 @@ const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: 
     const error = Option.getOrUndefined(Cause.findErrorOption(cause))
     if (error instanceof CalleeUnavailable) return Effect.andThen(Effect.logWarning(`${tag}: ${error.detail}`), error)
     if (isLost(error)) {
-      return Effect.andThen(Effect.logWarning(`${tag}: ${callee} cannot be reached: ${whyLost(error)}`), unavailable("cannot be reached"))
+      return Effect.andThen(Effect.logWarning(`${tag}: ${callee} is lost: ${whyLost(error)}`), unavailable("cannot be reached"))
     }
-    if (error instanceof ServiceRefused) return Effect.andThen(Effect.logError(`${tag}: ${error.reason}`), unavailable("refuses the call"))
+    if (error instanceof ServiceRefused) {
+      return Effect.andThen(Effect.logError(`${tag}: ${error.reason}`), unavailable("refuses the call"))
+    }
     if (Cause.hasDies(cause)) return Effect.andThen(Effect.logError(`${tag} has failed`, cause), unavailable("has failed"))
     return Effect.failCause(cause)
   }
@@ -107,12 +111,21 @@ const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: 
       const begin = yield* Deadline.monotonicMillis
       const deadline = Math.min(begin + timeout, yield* Deadline.Deadline)
       if (deadline <= begin) return yield* unavailable("was not called: the deadline is over")
+      let lost: Lost | undefined
+      const again = (error: unknown) => {
+        if (!isLost(error)) return false
+        lost = error
+        return spend()
+      }
       return yield* Deadline.monotonicMillis.pipe(
         Effect.flatMap((now) => send(tag, payload, { headers: Deadline.tell(deadline - now) })),
         Effect.catchCauseIf(Cause.hasInterruptsOnly, () => new Stopped()),
-        Effect.retry({ while: retry, schedule: backoff }),
+        Effect.retry({ while: again, schedule: backoff }),
         Effect.tap(earn),
-        Effect.timeoutOrElse({ duration: deadline - begin, orElse: () => unavailable("gave no answer in time") }),
+        Effect.timeoutOrElse({
+          duration: deadline - begin,
+          orElse: () => Effect.fail(lost ?? unavailable("gave no answer in time"))
+        }),
         Effect.catchCause(translated),
         Effect.onExit((exit) => Effect.flatMap(Deadline.monotonicMillis, (now) => measured(outcomeOf(exit), now - begin)))
       )
@@ -136,7 +149,8 @@ export const http = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(contract: 
   const addresses = (yield* Config.NonEmptyString(setting)).split(",").map((url) => url.trim().replace(/\/$/, ""))
   let turn = 0
   const client = (yield* HttpClient.HttpClient).pipe(
-    HttpClient.mapRequest(HttpClientRequest.setUrl(`${addresses[turn++ % addresses.length]}${pathOf(contract.callee)}`)),
+    HttpClient.mapRequest((request) =>
+      HttpClientRequest.setUrl(request, `${addresses[turn++ % addresses.length]}${pathOf(contract.callee)}`)),
     HttpClient.filterStatusOk
   )
   const rpc = yield* RpcClient.make(contract.group, { flatten: true }).pipe(

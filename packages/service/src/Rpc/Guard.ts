@@ -20,7 +20,10 @@ const admit = <Rpcs extends Rpc.Any>(
       Deadline.inherit(headers),
       // The text of a defect may hold anything, rows of a table included: it stays here.
       Effect.catchCauseIf(Cause.hasDies, (cause) =>
-        Effect.andThen(Effect.logError(`${rpc._tag} failed`, cause), Effect.die(new Error(`${rpc._tag} failed; see the log of ${callee}`))))
+        Effect.andThen(
+          Effect.logError(`${rpc._tag} failed`, cause),
+          Effect.die(new Error(`${rpc._tag} failed; see the log of ${callee}`))
+        ))
     )
     : Effect.fail(new ServiceRefused({ reason: `${caller} may not call ${callee}` }))
 
@@ -49,7 +52,10 @@ export const layerSigning = <Rpcs extends Rpc.Any>({ callee }: Contract<Rpcs>) =
   }))
 
 /** In one process: the caller is who opened the line, and no header can say otherwise. */
-export const layerTrusted = <Rpcs extends Rpc.Any>(contract: Contract<Rpcs>, callerOf: (clientId: number) => ServiceName | undefined) =>
+export const layerTrusted = <Rpcs extends Rpc.Any>(
+  contract: Contract<Rpcs>,
+  callerOf: (clientId: number) => ServiceName | undefined
+) =>
   Layer.succeed(ServiceOnly, ServiceOnly.of((operation, options) => {
     const caller = callerOf(options.client.id)
     return caller === undefined

@@ -81,7 +81,11 @@ export const connect = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(contrac
   }).pipe(Effect.provide(Guard.layerTrusting))
   yield* Effect.acquireRelease(
     Effect.sync(() => line.clients.set(id, { caller, receive: write })),
-    () => Effect.andThen(Effect.suspend(() => line.server?.disconnect(id) ?? Effect.void), Effect.sync(() => line.clients.delete(id)))
+    () =>
+      Effect.suspend(() => {
+        line.clients.delete(id)
+        return line.server?.disconnect(id) ?? Effect.void
+      })
   )
   return client
 })

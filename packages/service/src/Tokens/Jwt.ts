@@ -24,14 +24,18 @@ const alg = "EdDSA"
 const seconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
 
 /** Signs claims; `iat`, `nbf` and `exp` are added. */
-export const sign = Effect.fnUntraced(function*(kind: Kind, claims: JWTPayload, key: { readonly kid: string; readonly privateKey: KeyObject }) {
+export const sign = Effect.fnUntraced(function*(
+  { lifetime, typ }: Kind,
+  claims: JWTPayload,
+  { kid, privateKey }: { readonly kid: string; readonly privateKey: KeyObject }
+) {
   const now = yield* seconds
   const token = new SignJWT(claims)
-    .setProtectedHeader({ alg, typ: kind.typ, kid: key.kid })
+    .setProtectedHeader({ alg, typ, kid })
     .setIssuedAt(now)
     .setNotBefore(now)
-    .setExpirationTime(now + Duration.toSeconds(kind.lifetime))
-  return yield* Effect.promise(() => token.sign(key.privateKey))
+    .setExpirationTime(now + Duration.toSeconds(lifetime))
+  return yield* Effect.promise(() => token.sign(privateKey))
 })
 
 const refused = (error: unknown) =>

@@ -34,7 +34,7 @@ export interface SigningKey {
 /** Finds the key that a token names; undefined for one that is not (or no longer) known. */
 export type FindKey<E = never> = (kid: string) => Effect.Effect<KeyObject | undefined, E>
 
-const describe = (publicKey: KeyObject): Effect.Effect<PublicJwk> =>
+const publicJwkOf = (publicKey: KeyObject): Effect.Effect<PublicJwk> =>
   Effect.promise(async () => {
     const { x = "" } = publicKey.export({ format: "jwk" })
     const jwk = { kty: "OKP", crv: "Ed25519", x } as const
@@ -42,10 +42,10 @@ const describe = (publicKey: KeyObject): Effect.Effect<PublicJwk> =>
   })
 
 /** A new key pair. The private half is PKCS#8 PEM: keep it in a file that only its owner can read. */
-export const generateKeys: Effect.Effect<{ readonly privatePem: Redacted.Redacted; readonly publicJwk: PublicJwk }> = Effect.suspend(() => {
+export const generateKeys = Effect.gen(function*() {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519")
   const privatePem = Redacted.make(privateKey.export({ type: "pkcs8", format: "pem" }).toString())
-  return Effect.map(describe(publicKey), (publicJwk) => ({ privatePem, publicJwk }))
+  return { privatePem, publicJwk: yield* publicJwkOf(publicKey) }
 })
 
 /**
@@ -60,7 +60,7 @@ export const readSigningKey = Effect.fnUntraced(function*(name: string, pem: Red
     catch: () => new InvalidKey({ detail: `${name} is no private key in PKCS#8 PEM` })
   })
   if (privateKey.asymmetricKeyType !== "ed25519") return yield* new InvalidKey({ detail: `${name} is no Ed25519 key` })
-  const publicJwk = yield* describe(createPublicKey(privateKey))
+  const publicJwk = yield* publicJwkOf(createPublicKey(privateKey))
   return { privateKey, publicJwk } satisfies SigningKey
 })
 

@@ -4,52 +4,57 @@ import { Unavailable } from "@marketplace/schema/Problems"
 import type { KeyObject } from "node:crypto"
 import { type FindKey, importKeys, JwkSet } from "./Keys.ts"
 
-/** After which the set is read again, so that a key that was taken out of it is refused. */
-const maxAge = Duration.toMillis("5 minutes")
+/** How often the set is read in any case, so that a key that was taken out of it is refused from then on. */
+const interval = Duration.minutes(5)
 
-/** A made-up key id costs a look into the set, but not a request each. */
+const intervalAfterFailure = Duration.seconds(5)
+
+/** A key id that somebody made up costs a look into the set, but not each. */
 const cooldown = Duration.toMillis("30 seconds")
 
 const cooldownAfterFailure = Duration.toMillis("1 second")
 
 /**
- * Keys from the set that the issuer serves. They are read when they are first needed, when they are old, and for an unknown
- * key id, but never more often than the cooldown allows. While the set cannot be read, the keys of last time count.
+ * Keys from the set that the issuer serves, until the scope is closed. Who brings a known key waits for nobody; an unknown
+ * one has the set read again. While it cannot be read, the keys of last time count.
  */
 export const remoteKeys = Effect.fnUntraced(function*(url: string) {
   const client = HttpClient.filterStatusOk(yield* HttpClient.HttpClient)
   const turn = yield* Semaphore.make(1)
   let known: ReadonlyMap<string, KeyObject> | undefined
-  let staleAt = 0
-  let notBefore = 0
+  let readAgain = -Infinity
 
+  /** Whether it could be read. */
   const read = client.get(url, { headers: { accept: "application/json" } }).pipe(
     Effect.flatMap(HttpClientResponse.schemaBodyJson(JwkSet)),
     Effect.flatMap(importKeys),
-    Effect.timeout("3 seconds")
+    Effect.timeout("3 seconds"),
+    Effect.tap((keys) => Effect.sync(() => {
+      known = keys
+    })),
+    Effect.as(true),
+    Effect.catch((error) => Effect.as(Effect.logWarning("The public keys cannot be read", error), false)),
+    Effect.tap((success) => Effect.map(Clock.currentTimeMillis, (now) => {
+      readAgain = now + (success ? cooldown : cooldownAfterFailure)
+    }))
   )
 
-  const refresh = Effect.fnUntraced(function*(kid: string) {
+  yield* turn.withPermit(read).pipe(
+    Effect.flatMap((success) => Effect.sleep(success ? interval : intervalAfterFailure)),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  // Who waited for its turn finds what the one before has read.
+  const readFor = Effect.fnUntraced(function*(kid: string) {
     const now = yield* Clock.currentTimeMillis
-    const wanted = known === undefined || now >= staleAt || !known.has(kid)
-    if (!wanted || now < notBefore) return
-    yield* Effect.matchEffect(read, {
-      onSuccess: (keys) => Effect.sync(() => {
-        known = keys
-        staleAt = now + maxAge
-        notBefore = now + cooldown
-      }),
-      onFailure: (error) => {
-        notBefore = now + cooldownAfterFailure
-        return Effect.logWarning("The public keys cannot be read", error)
-      }
-    })
+    if (!known?.has(kid) && now >= readAgain) yield* read
   })
 
   const find: FindKey<Unavailable> = Effect.fnUntraced(function*(kid: string) {
-    // Who waits for its turn finds what the one before has read.
-    yield* turn.withPermit(refresh(kid))
-    return known === undefined ? yield* new Unavailable({ retryAfterSeconds: 1, detail: "Tokens cannot be verified right now" }) : known.get(kid)
+    if (!known?.has(kid)) yield* turn.withPermit(readFor(kid))
+    if (known !== undefined) return known.get(kid)
+    return yield* new Unavailable({ retryAfterSeconds: 1, detail: "Tokens cannot be verified right now" })
   })
   return find
 })

@@ -8,6 +8,17 @@ const serviceToken: Kind = { typ: "service+jwt", lifetime: Duration.seconds(60) 
 /** One token serves all calls to a callee until so long before its end. */
 const renewal = Duration.seconds(10)
 
+interface Options {
+  readonly name: ServiceName
+  /** Ed25519 in PKCS#8 PEM. */
+  readonly privatePem: Redacted.Redacted
+  /**
+   * The public keys of all services. A key's `kid` is the name of its service; while a key is being changed there are two,
+   * and one has something behind a slash: `order` and `order/2`.
+   */
+  readonly keySet: JwkSet
+}
+
 /**
  * With which a service proves to another that it is calling. Each has a key of its own and signs as itself alone; on whose
  * behalf it calls is part of the procedure.
@@ -19,12 +30,7 @@ export class ServiceTokens extends Context.Service<ServiceTokens, {
   /** Who calls, if the token is meant for this callee. */
   readonly verify: (token: Redacted.Redacted, callee: ServiceName) => Effect.Effect<ServiceName, ServiceRefused>
 }>()("@marketplace/service/ServiceTokens") {
-  /**
-   * @param keySet the public keys of all services. A key's `kid` is the name of its service; while a key is being changed
-   * there are two, and one has something behind a slash: `order` and `order/2`.
-   */
-  static readonly layer = (options: { readonly name: ServiceName; readonly privatePem: Redacted.Redacted; readonly keySet: JwkSet }) =>
-    Layer.effect(ServiceTokens, make(options))
+  static readonly layer = (options: Options) => Layer.effect(ServiceTokens, make(options))
 
   /** From `SERVICE_PRIVATE_KEY` (PKCS#8 PEM) and `SERVICE_JWKS`. */
   static readonly layerConfig = (name: ServiceName) =>
@@ -50,12 +56,14 @@ export const layersGenerated = Effect.gen(function*() {
 
 const ownerOf = (kid: string) => kid.split("/")[0]
 
-const make = Effect.fnUntraced(function*({ keySet, name, privatePem }: Parameters<typeof ServiceTokens.layer>[0]) {
+const make = Effect.fnUntraced(function*({ keySet, name, privatePem }: Options) {
   const { privateKey, publicJwk } = yield* readSigningKey("SERVICE_PRIVATE_KEY", privatePem)
   const keys = yield* importKeys(keySet)
   // Otherwise nobody would believe this service, which would show only at its first call.
   const own = keySet.keys.find(({ kid, x }) => x === publicJwk.x && ownerOf(kid) === name)
-  if (own === undefined) return yield* new InvalidKey({ detail: `SERVICE_JWKS has no key of ${name} that fits SERVICE_PRIVATE_KEY` })
+  if (own === undefined) {
+    return yield* new InvalidKey({ detail: `SERVICE_JWKS has no key of ${name} that fits SERVICE_PRIVATE_KEY` })
+  }
   const issued = new Map<ServiceName, { readonly token: Redacted.Redacted; readonly renewAt: number }>()
 
   return ServiceTokens.of({

@@ -15,7 +15,11 @@ import { type Attempt, Idempotency, migration, operation } from "../../src/Idemp
 import * as InvalidRequests from "../../src/InvalidRequests.ts"
 import * as Server from "../../src/Server.ts"
 
-class ThingView extends Schema.Class<ThingView>("ThingView")({ id: OrderId, name: Schema.String, madeAt: Schema.DateTimeUtcFromString }) {}
+class ThingView extends Schema.Class<ThingView>("ThingView")({
+  id: OrderId,
+  name: Schema.String,
+  madeAt: Schema.DateTimeUtcFromString
+}) {}
 
 export class NotMade extends HttpApiError.Problem<NotMade>()("NotMade", {
   type: "/problems/not-made",
@@ -59,11 +63,8 @@ export class Workshop extends Context.Service<Workshop, {
       finish: (id) =>
         Effect.gen(function*() {
           const [row] = yield* sql`update thing set done = true where id = ${id} returning id, name, made_at`
-          const view = Schema.decodeUnknownSync(Schema.toType(ThingView))(new ThingView({
-            id,
-            name: String(row?.name),
-            madeAt: Schema.decodeUnknownSync(Schema.DateTimeUtcFromDate)(row?.madeAt)
-          }))
+          const madeAt = Schema.decodeUnknownSync(Schema.DateTimeUtcFromDate)(row?.madeAt)
+          const view = new ThingView({ id, name: String(row?.name), madeAt })
           yield* idempotency.complete(making, id, view)
           return view
         }).pipe(Effect.orDie)
@@ -86,14 +87,18 @@ const schema = {
   name: "idempotency_test",
   migrations: [
     migration,
-    { id: "0001_thing", sql: "create table thing (id uuid primary key, name text not null, done boolean not null default false, made_at timestamptz not null default now())" }
+    {
+      id: "0001_thing",
+      sql: `create table thing (
+        id uuid primary key, name text not null, done boolean not null default false, made_at timestamptz not null default now()
+      )`
+    }
   ]
 }
 
-export const World = Server.serve(HttpApiBuilder.layer(ThingApi).pipe(Layer.provide(Http), Layer.provide(InvalidRequests.layer)), {
-  service: "things",
-  port: Config.succeed(0)
-}).pipe(
+const routes = HttpApiBuilder.layer(ThingApi).pipe(Layer.provide(Http), Layer.provide(InvalidRequests.layer))
+
+export const World = Server.serve(routes, { service: "things", port: Config.succeed(0) }).pipe(
   Layer.provideMerge(Workshop.layer),
   Layer.provideMerge(Idempotency.layer),
   Layer.provide([Commands.layer, NodeCrypto.layerSecureRandom, Health.layer, Logger.layer([])]),
@@ -106,12 +111,25 @@ export interface Answer {
   readonly status: number
   readonly headers: Headers
   readonly text: string
-  readonly body: any
+  readonly body: {
+    readonly id?: string
+    readonly type?: string
+    readonly detail?: string
+    readonly instance?: string
+    readonly errors?: ReadonlyArray<{ readonly pointer: string }>
+  }
 }
 
 export const port = Effect.map(HttpServer.HttpServer, ({ address }) => "port" in address ? address.port : 0)
 
-export const send = (name: string, options: { key: string; caller?: string; shelf?: string; body?: string }): Effect.Effect<Answer, never, HttpServer.HttpServer> =>
+interface Sending {
+  readonly key: string
+  readonly caller?: string
+  readonly shelf?: string
+  readonly body?: string
+}
+
+export const send = (name: string, options: Sending): Effect.Effect<Answer, never, HttpServer.HttpServer> =>
   Effect.flatMap(port, (port) =>
     Effect.promise(async () => {
       const response = await fetch(`http://127.0.0.1:${port}/v1/shelves/${options.shelf ?? "top"}`, {
@@ -146,7 +164,10 @@ export const inSteps = (name: string, between: (attempt: Attempt<OrderId>) => Ef
     const { finish, insert, works } = yield* Workshop
     works.set(name, Effect.fnUntraced(function*(attempt) {
       if (!attempt.resumed) {
-        yield* Effect.andThen(attempt.begin, insert(attempt.resourceId, name)).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
+        yield* Effect.andThen(attempt.begin, insert(attempt.resourceId, name)).pipe(
+          sql.withTransaction,
+          Effect.catchTag("SqlError", Effect.die)
+        )
       }
       yield* between(attempt)
       return yield* finish(attempt.resourceId).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
@@ -154,12 +175,15 @@ export const inSteps = (name: string, between: (attempt: Attempt<OrderId>) => Ef
   })
 
 export const things = (name: string) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql<{ readonly id: string; readonly done: boolean }>`select id, done from thing where name = ${name}`)
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql<{ readonly id: string; readonly done: boolean }>`select id, done from thing where name = ${name}`)
 
 export const records = (key: string) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => sql`select resource_id, status, body from idempotency where key = ${key}`)
 
 export const leaseRunsOut = (key: string) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => sql`update idempotency set lease_until = now() - interval '1 second' where key = ${key}`)
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql`update idempotency set lease_until = now() - interval '1 second' where key = ${key}`)
 
-export const count = (answers: ReadonlyArray<Answer>, status: number) => answers.filter((answer) => answer.status === status).length
+export const count = (answers: ReadonlyArray<Answer>, status: number) =>
+  answers.filter((answer) => answer.status === status).length

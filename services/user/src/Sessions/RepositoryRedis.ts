@@ -5,17 +5,28 @@ import { Redis } from "@marketplace/redis/Redis"
 import { SessionRepository } from "./Repository.ts"
 import * as RepositoryPostgres from "./RepositoryPostgres.ts"
 
-/** How long a copy may outlive a revocation whose removal Redis missed. */
-const copyLifetime = Duration.seconds(3)
+/** How long the copy of a live session may outlive a revocation of which Redis could not be told. */
+const liveLifetime = Duration.seconds(3)
+
+/** An ended session stays ended: longer than anybody who read it as live before could take to copy it. */
+const endedLifetime = Duration.hours(1)
 
 /** Copies of sessions in Redis in front of PostgreSQL. Changes go to the record first; without Redis everything works, slower. */
 export const layer = Layer.effect(SessionRepository, Effect.gen(function*() {
   const record = yield* SessionRepository
   const redis = yield* Redis
   const key = (id: SessionId) => `session:${id}`
+
+  /** A live session never takes the place of a copy, which may have ended since it was read. */
   const keep = (session: Session) =>
     encode(session).pipe(
-      Effect.flatMap((text) => redis.run((client) => client.set(key(session.id), text, "PX", Duration.toMillis(copyLifetime)))),
+      Effect.flatMap((text) =>
+        redis.run((client) =>
+          session.revokedAt === null
+            ? client.set(key(session.id), text, "PX", Duration.toMillis(liveLifetime), "NX")
+            : client.set(key(session.id), text, "PX", Duration.toMillis(endedLifetime))
+        )
+      ),
       Effect.ignore
     )
   const copy = (id: SessionId) =>
@@ -31,7 +42,11 @@ export const layer = Layer.effect(SessionRepository, Effect.gen(function*() {
       return Option.isSome(copied) ? copied.value : yield* Effect.tap(record.find(id), keep)
     }),
     revoke: Effect.fn("SessionRepository.revoke")((id) =>
-      Effect.andThen(record.revoke(id), Effect.ignore(redis.run((client) => client.del(key(id)))))
+      record.revoke(id).pipe(
+        Effect.andThen(record.find(id)),
+        Effect.flatMap(keep),
+        Effect.catchTag("SessionNotFound", () => Effect.void)
+      )
     ),
     revokedWithin: record.revokedWithin
   })
