@@ -1,4 +1,4 @@
-import { Effect, Redacted } from "effect"
+import { Config, Effect, Redacted } from "effect"
 import { Members } from "@marketplace/user/Members"
 import { Products } from "@marketplace/product/Products"
 import { StockRepository } from "@marketplace/product/Stock/Repository"
@@ -11,7 +11,8 @@ export const seedMembers = Effect.flatMap(Members, (service) => service.addVerif
 export const seedProducts = Effect.gen(function*() {
   const catalogue = yield* Products
   const stock = yield* StockRepository
-  yield* Effect.forEach(products, ({ onHand, product }) =>
+  const count = yield* Config.Int("MARKETPLACE_PRODUCTS").pipe(Config.withDefault(100))
+  yield* Effect.forEach(products(count), ({ onHand, product }) =>
     Effect.andThen(
       Effect.forEach(product.variants, ({ id }) => stock.insert({ variantId: id, productId: product.id, onHand }), { discard: true }),
       catalogue.add(product)

@@ -1,0 +1,104 @@
+import { Effect } from "effect"
+import { connect, must, run, type Timing } from "./Load.ts"
+import type { Usage } from "./ProcessTree.ts"
+import { browse, type Buyer, freshBuyers, type Offer, order, purchase, text, untilPlaced, untilSold } from "./Shop.ts"
+
+/** The marketplace under test. */
+export interface Target<E> {
+  readonly gatewayUrl: string
+  readonly simulatorUrl: string
+  readonly usage: Effect.Effect<Usage, E>
+}
+
+export interface Result extends Timing {
+  readonly connections: number
+  /** CPU milliseconds per operation, all server processes together. */
+  readonly cpu: number
+}
+
+/** Measures what the servers spend on an operation, until all that it set off is done as well. */
+const measured = Effect.fnUntraced(function*<E>(target: Target<E>, connections: number, work: () => Promise<Timing>) {
+  const before = yield* target.usage
+  const timing = yield* Effect.promise(work)
+  const after = yield* target.usage
+  return { ...timing, connections, cpu: (after.cpu - before.cpu) / timing.operations }
+})
+
+const pick = <A>(list: ReadonlyArray<A>, n: number): A => {
+  const found = list[n % list.length]
+  if (found === undefined) throw new Error("the catalogue is empty")
+  return found
+}
+
+/** Spreads over all of a list without a random number: neighbours in time are far apart. */
+const scatter = (n: number, size: number) => (n * 7919) % size
+
+export const catalogue = (gatewayUrl: string) =>
+  Effect.promise(async () => {
+    const connection = connect(gatewayUrl)
+    try {
+      return await browse(connection)
+    } finally {
+      connection.close()
+    }
+  })
+
+/** Y1. */
+export const constant = <E>(url: string, usage: Effect.Effect<Usage, E>, connections: number, count: number) =>
+  measured({ gatewayUrl: url, simulatorUrl: url, usage }, connections, () =>
+    run(url, { connections, count }, async (connection) => {
+      const answer = await connection.send("GET", "/")
+      must(answer.status === 200 && text(answer.body, "text").length === 900, "constant", answer)
+    }))
+
+/** W1: a product by its id, every one as often as any other. */
+export const readProduct = <E>(target: Target<E>, offers: ReadonlyArray<Offer>, connections: number, count: number) =>
+  measured(target, connections, () =>
+    run(target.gatewayUrl, { connections, count }, async (connection, n) => {
+      const { id } = pick(offers, scatter(n, offers.length))
+      const answer = await connection.send("GET", `/v1/products/${id}`)
+      must(answer.status === 200 && text(answer.body, "id") === id, "product", answer)
+    }))
+
+/** W3: a purchase of two sellers' goods by somebody who was never here, until it is PLACED and its stock is sold. */
+export const purchases = Effect.fnUntraced(function*<E>(target: Target<E>, offers: ReadonlyArray<Offer>, connections: number, count: number, name: string) {
+  const buyers = yield* freshBuyers(count)
+  return yield* measured(target, connections, async () => {
+    const simulators = Array.from({ length: connections }, () => connect(target.simulatorUrl))
+    const timing = await run(target.gatewayUrl, { connections, count }, async (connection, n) => {
+      const buyer: Buyer = { token: pick(buyers, n), run: name }
+      const first = pick(offers, scatter(n, offers.length))
+      const second = pick(offers, scatter(n, offers.length) + 1)
+      const orderId = await purchase(connection, pick(simulators, n), buyer, [first, second])
+      await untilPlaced(connection, buyer, orderId)
+    })
+    for (const simulator of simulators) simulator.close()
+    await settle(target.gatewayUrl, pick(offers, scatter(count - 1, offers.length)))
+    return timing
+  })
+})
+
+/** The last purchase's stock is sold: what came before it is done as well, give or take what other partitions hold. */
+const settle = async (gatewayUrl: string, offer: Offer) => {
+  const connection = connect(gatewayUrl)
+  await untilSold(connection, offer, 1)
+  connection.close()
+  await new Promise((resume) => setTimeout(resume, 500))
+}
+
+/** W4: so many buyers for one product with fewer units; exactly the units are sold. */
+export const flashSale = Effect.fnUntraced(function*<E>(target: Target<E>, offer: Offer, units: number, buyersCount: number) {
+  const buyers = yield* freshBuyers(buyersCount)
+  let sold = 0
+  let refused = 0
+  const result = yield* measured(target, 32, () =>
+    run(target.gatewayUrl, { connections: 32, count: buyersCount }, async (connection, n) => {
+      const answer = await order(connection, { token: pick(buyers, n), run: "flash" }, [offer])
+      if (answer.status === 201) sold++
+      else {
+        must(answer.status === 409 && ["/problems/order-rejected", "/problems/not-sellable"].includes(text(answer.body, "type")), "flash sale", answer)
+        refused++
+      }
+    }))
+  return { ...result, sold, refused, exact: sold === units && refused === buyersCount - units }
+})
