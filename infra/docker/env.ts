@@ -24,7 +24,7 @@ const mark = "development-only"
 const secret = () => `${mark}-${randomBytes(24).toString("base64url")}`
 
 /** Ed25519 in PKCS#8 PEM. Readers of PEM skip what stands before it. */
-const pem = (key: KeyObject) => `${mark}\n${key.export({ type: "pkcs8", format: "pem" })}`
+const pem = (key: KeyObject) => `${mark}\n${key.export({ type: "pkcs8", format: "pem" })}`.trimEnd()
 
 const serviceKeys = () => {
   const pairs = services.map((name) => ({ name, ...generateKeyPairSync("ed25519") }))
@@ -58,15 +58,19 @@ export const complete = (known: Readonly<Record<string, string | undefined>>): R
   return values
 }
 
-/** A line of `.env`, as Docker Compose and Node read it. */
+/** A line of `.env`. */
 const line = (name: string, value: string) =>
-  value.includes("\n") ? `${name}="${value.trimEnd().replaceAll("\n", "\\n")}"` : value.includes("\"") ? `${name}='${value}'` : `${name}=${value}`
+  value.includes("\n") ? `${name}="${value.replaceAll("\n", "\\n")}"` : value.includes("\"") ? `${name}='${value}'` : `${name}=${value}`
+
+/** The text of `.env`, as Docker Compose and Node read it. */
+export const write = (values: Readonly<Record<string, string>>): string =>
+  Object.entries(values).map(([name, value]) => `${line(name, value)}\n`).join("")
 
 if (import.meta.main) {
   const file = join(import.meta.dirname, "..", "..", ".env")
   const known = existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {}
   const values = complete(known)
   const added = Object.keys(values).filter((name) => !known[name])
-  writeFileSync(file, Object.entries(values).map(([name, value]) => `${line(name, value)}\n`).join(""), { mode: 0o600 })
+  writeFileSync(file, write(values), { mode: 0o600 })
   console.log(added.length === 0 ? ".env has everything" : `.env: made ${added.join(", ")}`)
 }

@@ -11,14 +11,17 @@ export interface Node {
 export const isNode = (value: unknown): value is Node =>
   typeof value === "object" && value !== null && "type" in value && typeof value.type === "string"
 
-const parsed = new WeakMap<File, Node>()
-
-/** The syntax tree of a module; the same file is parsed once. */
-export const parse = (file: File): Node => {
-  const tree = parsed.get(file) ?? { ...parseAst(file.text, { lang: file.path.endsWith(".ts") ? "ts" : "js" }, file.path) }
-  parsed.set(file, tree)
-  return tree
+/** Of a file once: several checks and their tests ask about the same ones. */
+const once = <A>(make: (file: File) => A): (file: File) => A => {
+  const made = new WeakMap<File, { readonly value: A }>()
+  return (file) => {
+    const found = made.get(file) ?? { value: make(file) }
+    made.set(file, found)
+    return found.value
+  }
 }
+
+export const parse = once((file): Node => ({ ...parseAst(file.text, { lang: file.path.endsWith(".ts") ? "ts" : "js" }, file.path) }))
 
 /** The node and all below it. */
 export const walk = (node: Node, visit: (node: Node) => void): void => {
@@ -46,11 +49,11 @@ export interface Import {
 const importing = new Set(["ImportDeclaration", "ExportAllDeclaration", "ExportNamedDeclaration", "ImportExpression", "TSImportType"])
 
 /** All that the file imports, whether for values or types, at once or later. */
-export const importsOf = (file: File): ReadonlyArray<Import> => {
+export const importsOf = once((file): ReadonlyArray<Import> => {
   const imports: Array<Import> = []
   walk(parse(file), (node) => {
     const specifier = importing.has(node.type) ? textOf(node["source"]) : undefined
     if (specifier !== undefined) imports.push({ specifier, line: lineAt(file.text, node.start) })
   })
   return imports
-}
+})

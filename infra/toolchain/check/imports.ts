@@ -81,7 +81,7 @@ export const check = (files: ReadonlyArray<File>): Findings => {
     }
     if (specifier.startsWith(".")) {
       const target = posix.join(posix.dirname(path), specifier)
-      if (target.startsWith("infra/local/") && (own.name === "testing" || isWhole)) return undefined
+      if (target.startsWith("infra/local/") && free) return undefined
       // As a declared dependency it would close a circle: testing builds on the packages.
       if (target.startsWith("packages/testing/src/") && inTest && !own.isService) return undefined
       if (!target.startsWith(`${own.folder}/`)) return `a relative import stays in its package: import ${scope}<package>/<File> instead`

@@ -68,6 +68,14 @@ const readModule = (file: File): Module => {
   return { path: file.path, units, statements, imports }
 }
 
+/** `Tokens.Verifier.layerConfig`; undefined for what does not begin with a name. */
+const pathOf = (node: Node): string | undefined => {
+  if (node.type === "Identifier") return nameOf(node)
+  if (node.type !== "MemberExpression" || node["computed"] === true || !isNode(node["object"])) return undefined
+  const path = pathOf(node["object"])
+  return path === undefined ? undefined : `${path}.${nameOf(node["property"])}`
+}
+
 const withDefault = /^(withDefault|option|orElse)$/
 
 /** `Config.withDefault` for `Config.withDefault(…)`, and for itself. */
@@ -128,7 +136,7 @@ export const settingsOf = (files: ReadonlyArray<File>, entry: string): Settings 
     if (imported !== undefined && target !== undefined) {
       reach(target, [imported.name, ...tail].filter((part) => part !== "*").join("."), hasDefault)
     } else if (tail.length > 0) {
-      reach(module, head, hasDefault)
+      reach(module, name.slice(0, name.lastIndexOf(".")), hasDefault)
     }
   }
 
@@ -136,10 +144,9 @@ export const settingsOf = (files: ReadonlyArray<File>, entry: string): Settings 
     if (node.type.startsWith("TS") && !isNode(node["expression"])) return
     if (node.type === "Identifier") return outer.has(nameOf(node)) ? undefined : reach(module, nameOf(node), hasDefault)
     if (node.type === "MemberExpression" && node["computed"] !== true) {
-      if (!isNode(node["object"])) return
-      if (node["object"].type !== "Identifier") return scan(module, node["object"], hasDefault, outer)
-      const name = nameOf(node["object"])
-      return outer.has(name) ? undefined : reach(module, `${name}.${nameOf(node["property"])}`, hasDefault)
+      const path = pathOf(node)
+      if (path === undefined) return isNode(node["object"]) ? scan(module, node["object"], hasDefault, outer) : undefined
+      return outer.has(path.split(".")[0] ?? "") ? undefined : reach(module, path, hasDefault)
     }
     const own = ownNames(node)
     const names = own.length === 0 ? outer : new Set([...outer, ...own])

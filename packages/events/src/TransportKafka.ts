@@ -33,8 +33,7 @@ const layer = Layer.effect(EventTransport, Effect.gen(function*() {
     const producer = kafka.producer({
       createPartitioner: Partitioners.DefaultPartitioner,
       allowAutoTopicCreation: false,
-      maxInFlightRequests: 1,
-      retry: { retries: 2 }
+      maxInFlightRequests: 1
     })
     yield* attempt("connecting", () => producer.connect())
     connected = producer

@@ -7,6 +7,7 @@ import type { PostgresServer } from "@marketplace/postgres/PostgresServer"
 import * as Avro from "@marketplace/schema/Avro"
 import type { EventContext } from "@marketplace/schema/Topology"
 import * as Codecs from "../src/Codecs.ts"
+import * as Consumer from "../src/Consumer.ts"
 import type { Envelope } from "../src/Envelope.ts"
 import { EventTransport } from "../src/EventTransport.ts"
 import * as Retention from "../src/Retention.ts"
@@ -91,6 +92,34 @@ describe("The log in PostgreSQL", () => {
     yield* (yield* World.start(processOf("product"))).run(follow(got))
     yield* World.eventually(Effect.sync(() => got.length), (n) => n === 6)
     assert.deepStrictEqual(got.filter(({ streamKey }) => streamKey === key).map(({ sequence }) => sequence), [1, 2, 3, 4])
+  }))
+
+  test("has one effect of each event, also when the offsets are lost", Effect.fnUntraced(function*() {
+    const key = yield* World.newId
+    const order = yield* World.start(processOf("order"))
+    const consumer = Consumer.layer("product", Effect.map(SqlClient.SqlClient, (sql) => {
+      const note = (_: unknown, about: Consumer.About) => Effect.provideService(World.note("told", about), SqlClient.SqlClient, sql)
+      return { OrderStatusChanged: note, ProductStockChanged: note }
+    })).pipe(Layer.provide(processOf("product")))
+    const first = yield* World.start(consumer)
+    yield* order.run(publish(yield* Effect.forEach([1, 2, 3], (sequence) => World.envelope(World.statusChanged(key), sequence))))
+    yield* World.eventually(World.effects("product"), (all) => all.length === 3)
+    yield* first.stop
+    yield* World.asOwner(SqlClient.SqlClient.use((sql) => sql`update events.product_offset set position = 0`))
+    yield* World.start(consumer)
+    yield* order.run(publish([yield* World.envelope(World.statusChanged(key), 4)]))
+    const effects = yield* World.eventually(World.effects("product"), (all) => all.some(({ sequence }) => sequence === 4))
+    assert.deepStrictEqual(effects.map(({ sequence }) => sequence), [1, 2, 3, 4])
+  }))
+
+  test("moves the offset past events that are skipped", Effect.fnUntraced(function*() {
+    const key = yield* World.newId
+    const created = yield* World.orderCreated(key)
+    yield* (yield* World.start(processOf("order"))).run(publish([yield* World.envelope(created, 1), yield* World.envelope(created, 2)]))
+    yield* (yield* World.start(processOf("product"))).run(follow([]))
+    const consumed = World.asOwner(SqlClient.SqlClient.use((sql) =>
+      sql<{ position: bigint }>`select max(position) as position from events.product_offset where context = 'order'`))
+    yield* World.eventually(consumed, ([row]) => row?.position === 2n)
   }))
 
   test("wakes the consumers of other processes", Effect.fnUntraced(function*() {

@@ -2,7 +2,7 @@ import { DateTime, Duration, Effect, Exit, Layer, Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
 import { PgClient } from "@effect/sql-pg"
-import { OrderStatusChanged } from "@marketplace/domain/Order/Events"
+import { OrderCreated, OrderStatusChanged } from "@marketplace/domain/Order/Events"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import { ProductStockChanged } from "@marketplace/domain/Product/Events"
 import { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
@@ -81,6 +81,17 @@ export const note = (type: string, { eventId, sequence, streamKey }: About) =>
   SqlClient.SqlClient.use((sql) => sql`insert into effect ${sql.insert({ eventId, streamKey, sequence, type })}`)
 
 export const newId = Effect.flatMap(SecureRandom.SecureRandom, (random) => random.uuidV7())
+
+/** An event that nobody consumes. */
+export const orderCreated = (orderId: string) =>
+  Effect.map(DateTime.now, (paymentDeadline) =>
+    OrderCreated.make({
+      orderId: OrderId.make(orderId),
+      memberId: MemberId.make("01890a5d-ac96-774b-bcce-b302099a8057"),
+      total: { amount: 1000, currency: "KRW" },
+      sellerOrders: [],
+      paymentDeadline
+    }))
 
 export const statusChanged = (orderId: string, to = "PAID") =>
   OrderStatusChanged.make({

@@ -1,10 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { DateTime, Deferred, Effect, Fiber, Layer, References, Schedule, type Scope } from "effect"
+import { Deferred, Effect, Fiber, Layer, References, Schedule, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
-import { OrderCreated } from "@marketplace/domain/Order/Events"
-import { OrderId } from "@marketplace/domain/Order/Ids"
-import { MemberId } from "@marketplace/domain/User/Ids"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
 import type { EventContext, EventName } from "@marketplace/schema/Topology"
 import * as Consumer from "../src/Consumer.ts"
@@ -131,13 +128,7 @@ export const transportContract = (name: string, { install }: Suite) => {
 
     test("skips other types, and does not deliver again what was settled", Effect.fnUntraced(function*(processOf) {
       const [key] = yield* newKeys(1)
-      const created = OrderCreated.make({
-        orderId: OrderId.make(key!),
-        memberId: MemberId.make(key!),
-        total: { amount: 1000, currency: "KRW" },
-        sellerOrders: [],
-        paymentDeadline: yield* DateTime.now
-      })
+      const created = yield* World.orderCreated(key!)
       const order = yield* World.start(processOf("order"))
       const [first, second, third] = [
         yield* World.envelope(created, 1),

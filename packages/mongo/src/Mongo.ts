@@ -1,4 +1,4 @@
-import { Config, Context, Effect, Layer, Redacted, Schema } from "effect"
+import { Config, Context, Effect, Layer, Redacted, Schedule, Schema } from "effect"
 import {
   type Collection,
   type Document,
@@ -54,6 +54,18 @@ export class Mongo extends Context.Service<Mongo, {
       ping: Effect.asVoid(run(() => client.db(name).command({ ping: 1 })))
     })
   }))
+}
+
+/** At boot MongoDB may not be there yet: says so, and asks for at most a minute. */
+export const untilThere = (who: string) => <A, E, R>(ask: Effect.Effect<A, E | MongoUnavailable, R>): Effect.Effect<A, E | MongoUnavailable, R> => {
+  const isAway = (error: E | MongoUnavailable) => error instanceof MongoUnavailable
+  return ask.pipe(
+    Effect.tapError((error) => isAway(error) ? Effect.logWarning(`${who} waits for MongoDB`, error) : Effect.void),
+    Effect.retry({
+      while: isAway,
+      schedule: Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.upTo({ duration: "60 seconds" }))
+    })
+  )
 }
 
 const options = {

@@ -79,7 +79,9 @@ export class TokenVerifier extends Context.Service<TokenVerifier, {
     Layer.effect(TokenVerifier, Effect.flatMap(remoteKeys(url), make))
 
   /** From `TOKEN_KEYS_URL`. */
-  static readonly layerConfig = Layer.unwrap(Effect.map(Config.URL("TOKEN_KEYS_URL"), ({ href }) => TokenVerifier.layerRemote(href)))
+  static readonly layerConfig = Layer.unwrap(
+    Effect.map(Config.URL("TOKEN_KEYS_URL"), ({ href }) => TokenVerifier.layerRemote(href))
+  )
 }
 
 const Claims = Schema.Struct({ sub: MemberId, sid: SessionId, jti: Schema.NonEmptyString })

@@ -93,8 +93,8 @@ describe("the guard of members", () => {
 
   it.effect("takes whom the gateway of this process has verified, and verifies nothing again", () =>
     Effect.gen(function*() {
-      const context = yield* Layer.build(Layer.succeed(Callers, Callers.of({ verify: () => Effect.die(new Error("verified again")) })))
-      const app = yield* HttpRouter.toHttpEffect(serviceRoutes(routes)).pipe(Effect.provide(context))
+      const verifiesNobody = Callers.of({ verify: () => Effect.die(new Error("verified again")) })
+      const app = yield* HttpRouter.toHttpEffect(serviceRoutes(routes)).pipe(Effect.provideService(Callers, verifiesNobody))
       const answer = (request: Request) =>
         app.pipe(
           Effect.provideService(HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(request)),

@@ -20,7 +20,8 @@ class User extends Context.Service<User, { ended: ReadonlyArray<SessionId>; answ
 
 const handlers = UserRpc.toLayer(Effect.gen(function*() {
   const user = yield* User
-  const answer = <A>(result: () => A) => Effect.suspend(() => user.answering ? Effect.sync(result) : Effect.die(new Error("no database")))
+  const answer = <A>(result: () => A) =>
+    Effect.suspend(() => user.answering ? Effect.sync(result) : Effect.die(new Error("no database")))
   return UserRpc.of({
     "User.RevokedSessions": () => answer(() => user.ended),
     "User.SessionStanding": ({ sessionId }) =>
@@ -57,7 +58,7 @@ describe("Revocations", () => {
     assert.strictEqual(user.asked, 0)
   }))
 
-  test("takes its list for four seconds, then asks for each session, and lets nobody in when it gets no answer", Effect.gen(function*() {
+  test("believes its list for four seconds, then asks for each session; without an answer nobody gets in", Effect.gen(function*() {
     const user = yield* User
     yield* TestClock.adjust(0)
     user.answering = false

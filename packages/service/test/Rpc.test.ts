@@ -1,18 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Exit, Fiber, Layer, Logger, Queue, Scope } from "effect"
+import { ConfigProvider, Context, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
 import { HttpRouter } from "effect/http"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Money } from "@marketplace/domain/Money"
 import type { ServiceName } from "@marketplace/schema/Access"
-import { layerServerHttp, layerServerLocal } from "@marketplace/service/Rpc"
+import { layerServerHttp, layerServerLocal, LocalRpc } from "@marketplace/service/Rpc"
 import * as Calls from "@marketplace/service/Rpc/Calls"
-import { Deadline, monotonicMillis } from "@marketplace/service/Rpc/Deadline"
-import { LocalRpc } from "@marketplace/service/Rpc/LocalRpc"
 import { nextFreePort } from "@marketplace/service/Server"
 import { layersGenerated } from "@marketplace/service/Tokens/ServiceTokens"
 import { createServer } from "node:http"
-import { contract, handlers, OnCallersFiber, OutOfStock, Probe, type SampleCalls, secret } from "./Rpc/Sample.ts"
+import { contract, handlers, logged, OnCallersFiber, OutOfStock, Probe, type SampleCalls, secret, within, won } from "./Rpc/Sample.ts"
 
 /** The two ways to join a client with a server. */
 class Transport extends Context.Service<Transport, {
@@ -24,7 +22,13 @@ class Transport extends Context.Service<Transport, {
 const local = Layer.effect(Transport, Effect.gen(function*() {
   const here = yield* Effect.context<LocalRpc | Probe>()
   return Transport.of({
-    serve: Effect.asVoid(Layer.build(Layer.fresh(layerServerLocal(contract)).pipe(Layer.provide(handlers), Layer.provide(Layer.succeedContext(here))))),
+    serve: layerServerLocal(contract).pipe(
+      Layer.provide(handlers),
+      Layer.provide(Layer.succeedContext(here)),
+      Layer.fresh,
+      Layer.build,
+      Effect.asVoid
+    ),
     calls: (caller) => Effect.provide(Calls.local(contract, caller), here)
   })
 })).pipe(Layer.provide(LocalRpc.layer))
@@ -53,19 +57,6 @@ const http = Layer.effect(Transport, Effect.gen(function*() {
       )
   })
 }))
-
-/** A shorter deadline, as set by a caller of the caller. */
-const within = (millis: number) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.flatMap(monotonicMillis, (now) => Effect.provideService(effect, Deadline, now + millis))
-
-const won = (amount: number) => new Money({ amount, currency: "KRW" })
-
-/** Everything that is logged while the effect runs. */
-const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
-  const lines: Array<string> = []
-  const logger = Logger.make(({ cause, message }) => void lines.push(`${String(message)} ${String(cause)}`))
-  return Effect.map(Effect.provide(effect, Logger.layer([logger])), (value) => [value, lines] as const)
-}
 
 for (const [name, transport] of [["in memory", local], ["over HTTP", http]] as const) {
   const test = (what: string, effect: Effect.Effect<void, unknown, Transport | Probe | Scope.Scope>) =>
@@ -98,6 +89,7 @@ for (const [name, transport] of [["in memory", local], ["over HTTP", http]] as c
       assert.deepStrictEqual([error._tag, error.callee, error.retryAfterSeconds], ["CalleeUnavailable", "payment", 1])
       assert.notInclude(JSON.stringify(error), secret)
       assert.isNotEmpty(lines)
+      assert.notInclude(lines.join(), secret)
       assert.isUndefined(hanging.pollUnsafe())
       yield* Fiber.interrupt(hanging)
     }))
@@ -196,3 +188,19 @@ for (const [name, transport] of [["in memory", local], ["over HTTP", http]] as c
     }))
   })
 }
+
+describe("calls in memory", () => {
+  it.live("wait for their callee, however many there are, and cost no retry", () =>
+    Effect.gen(function*() {
+      const transport = yield* Transport
+      const calls = yield* transport.calls("order")
+      const calling = Effect.all(Array.from({ length: 50 }, (_, n) => calls.Double({ price: won(n) })), { concurrency: "unbounded" })
+      for (const _ of ["before the first", "between two"]) {
+        const waiting = yield* Effect.forkChild(calling, { startImmediately: true })
+        const running = yield* Scope.make()
+        yield* Scope.provide(transport.serve, running)
+        assert.lengthOf(yield* Fiber.join(waiting), 50)
+        yield* Scope.close(running, Exit.void)
+      }
+    }).pipe(Effect.scoped, Effect.provide(local.pipe(Layer.provideMerge(Probe.layer)))))
+})

@@ -3,17 +3,13 @@ import { ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { HttpClient, HttpClientRequest, HttpRouter } from "effect/http"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Money } from "@marketplace/domain/Money"
 import { layerServerHttp } from "@marketplace/service/Rpc"
 import * as Calls from "@marketplace/service/Rpc/Calls"
-import { Deadline, monotonicMillis } from "@marketplace/service/Rpc/Deadline"
 import { nextFreePort } from "@marketplace/service/Server"
 import { layersGenerated, ServiceTokens } from "@marketplace/service/Tokens/ServiceTokens"
 import { createServer } from "node:http"
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net"
-import { contract, handlers, Probe } from "./Rpc/Sample.ts"
-
-const won = (amount: number) => new Money({ amount, currency: "KRW" })
+import { contract, handlers, logged, Probe, within, won } from "./Rpc/Sample.ts"
 
 /** The callee on a socket, and its callers. */
 const world = Effect.gen(function*() {
@@ -78,10 +74,8 @@ describe("calls over HTTP", () => {
         socket.destroy()
       })
       const { Double } = yield* calls(url)
-      const now = yield* monotonicMillis
-      const failed = yield* Effect.all(Array.from({ length: 30 }, () => Effect.flip(Double({ price: won(1) }))), { concurrency: 5 }).pipe(
-        Effect.provideService(Deadline, now + 3000)
-      )
+      const failing = Array.from({ length: 30 }, () => Effect.flip(Double({ price: won(1) })))
+      const [failed] = yield* logged(Effect.all(failing, { concurrency: 5 }).pipe(within(3000)))
       assert.isTrue(failed.every(({ _tag }) => _tag === "CalleeUnavailable"))
       assert.isTrue(connections > 30 && connections <= 40, String(connections))
     }).pipe(Effect.scoped))
@@ -95,21 +89,23 @@ describe("calls over HTTP", () => {
       assert.deepStrictEqual(answers.map(({ price }) => price.amount), [2, 4, 6, 8, 10, 12])
     }).pipe(Effect.scoped))
 
-  for (const [name, status, body] of [
-    ["an error of a proxy", 502, "<html>bad gateway</html>"],
-    ["a problem of another server", 404, "{\"type\":\"/problems/route-not-found\"}"],
-    ["a page", 200, "<html>welcome</html>"],
-    ["nothing", 200, ""]
+  for (const [name, status, body, told] of [
+    ["an error of a proxy", 502, "<html>bad gateway</html>", "502"],
+    ["a problem of another server", 404, "{\"type\":\"/problems/route-not-found\"}", "404"],
+    ["a page", 200, "<html>welcome</html>", "decoding"],
+    ["nothing", 200, "", "decoding"]
   ] as const) {
     it.live(`take ${name} for no answer`, () =>
       Effect.gen(function*() {
         const { calls } = yield* world
         const { url } = yield* listen((socket) => {
-          socket.once("data", () => socket.end(`HTTP/1.1 ${status} \r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`))
+          const head = `HTTP/1.1 ${status} \r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`
+          socket.once("data", () => socket.end(head + body))
         })
-        const now = yield* monotonicMillis
-        const error = yield* (yield* calls(url)).Double({ price: won(1) }).pipe(Effect.flip, Effect.provideService(Deadline, now + 300))
+        const { Double } = yield* calls(url)
+        const [error, lines] = yield* logged(Double({ price: won(1) }).pipe(within(300), Effect.flip))
         assert.strictEqual(error._tag, "CalleeUnavailable")
+        assert.include(lines.join(), told)
         assert.notInclude(JSON.stringify(error), "html")
       }).pipe(Effect.scoped))
   }
@@ -122,7 +118,7 @@ describe("calls over HTTP", () => {
       const none = Layer.effect(ServiceTokens, Effect.map(ServiceTokens, (tokens) =>
         ServiceTokens.of({ ...tokens, issue: () => Effect.succeed(Redacted.make("")) }))).pipe(Layer.provide(tokensOf("order")))
       for (const tokens of [forOther, none]) {
-        const error = yield* Effect.flip((yield* calls(url, tokens)).Double({ price: won(1) }))
+        const [error] = yield* logged(Effect.flip((yield* calls(url, tokens)).Double({ price: won(1) })))
         assert.deepStrictEqual([error._tag, error.detail], ["CalleeUnavailable", "payment refuses the call"])
       }
     }).pipe(Effect.scoped))

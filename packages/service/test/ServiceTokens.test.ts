@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Context, Duration, Effect, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import type { ServiceName } from "@marketplace/schema/Access"
 import { type Kind, sign } from "@marketplace/service/Tokens/Jwt"
 import { generateKeys, type PublicJwk, readSigningKey } from "@marketplace/service/Tokens/Keys"
 import { ServiceTokens } from "@marketplace/service/Tokens/ServiceTokens"
-import { Duration } from "effect"
 
 const as = (publicJwk: PublicJwk, kid: string): PublicJwk => ({ ...publicJwk, kid })
 
@@ -16,9 +15,7 @@ const world = Effect.gen(function*() {
   const stranger = yield* generateKeys
   const keySet = { keys: [as(order.publicJwk, "order"), as(payment.publicJwk, "payment")] }
   const tokens = (name: ServiceName, { privatePem }: typeof order, keys = keySet) =>
-    Effect.map(Layer.build(ServiceTokens.layer({ name, privatePem, keySet: keys })), (context) => Effect.provideContext(ServiceTokens, context)).pipe(
-      Effect.flatten
-    )
+    Effect.map(Layer.build(ServiceTokens.layer({ name, privatePem, keySet: keys })), Context.get(ServiceTokens))
   const forge = Effect.fnUntraced(function*(
     pair: typeof order,
     changed: { readonly kid?: string; readonly sub?: string; readonly aud?: string; readonly kind?: Partial<Kind> } = {}

@@ -1,42 +1,53 @@
-import { Effect, Redacted } from "effect"
-import { Headers, HttpRouter, type HttpServerRequest, HttpServerRespondable } from "effect/http"
-import { operations, type Operation } from "@marketplace/schema/Operations"
+import { Effect, Layer, Redacted } from "effect"
+import { Headers, HttpRouter, HttpServerRequest, HttpServerRespondable } from "effect/http"
+import { type Operation, operations } from "@marketplace/schema/Operations"
 import { Unauthenticated } from "@marketplace/schema/Problems"
+import type { EventContext } from "@marketplace/schema/Topology"
 import { Callers } from "@marketplace/service/Callers"
+import { RateLimits } from "./RateLimits.ts"
+import { Settings } from "./Settings.ts"
 import { Upstreams } from "./Upstreams.ts"
 
-/** What only the platform may say; a client that sends it is not believed. */
-const forged = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "traceparent", "tracestate", "baggage", "b3"]
+/**
+ * What only the platform may say: who calls, from where, in which trace, and how long it waits. A client that sends it is not
+ * believed.
+ */
+const forged = /^(x-forwarded-|x-user|x-service|x-real-ip$|x-deadline-|x-b3-|forwarded$|b3$|baggage$|traceparent$|tracestate$)/
 
 const strip = (headers: Headers.Headers): Headers.Headers =>
-  Headers.removeMany(headers, [...forged, ...Object.keys(headers).filter((name) => name.startsWith("x-user") || name.startsWith("x-service"))])
+  Headers.removeMany(headers, Object.keys(headers).filter((name) => forged.test(name)))
 
 const bearer = (headers: Headers.Headers): Redacted.Redacted | undefined => {
-  const value = headers["authorization"]
-  return value !== undefined && /^bearer /i.test(value) ? Redacted.make(value.slice(7).trim()) : undefined
+  const [, token] = /^bearer +(\S+) *$/i.exec(headers["authorization"] ?? "") ?? []
+  return token === undefined ? undefined : Redacted.make(token)
 }
 
-/** A route for each operation of the contracts: the caller is verified once, then the service that owns it answers. */
+/**
+ * A route for each operation of the contracts, and for the keys that tokens are verified with; nothing else is reachable. The
+ * caller is verified once, then the service that owns the operation answers.
+ */
 export const Http = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const upstreams = yield* Upstreams
   const callers = yield* Callers
+  const limits = yield* RateLimits
 
-  const identify = (headers: Headers.Headers) => {
+  const identify = ({ headers }: HttpServerRequest.HttpServerRequest) => {
     const token = bearer(headers)
     return token === undefined ? Effect.fail(new Unauthenticated({})) : callers.verify(token)
   }
 
-  const handle = ({ access, service }: Operation) => (request: HttpServerRequest.HttpServerRequest) =>
+  const answer = (service: EventContext, { access, id }: Pick<Operation, "access" | "id">) =>
     Effect.gen(function*() {
-      const member = access === "public" ? undefined : yield* identify(request.headers)
+      const request = yield* HttpServerRequest.HttpServerRequest
+      yield* limits.consume(request, id === "sessions.logIn" ? "log-in" : "general")
+      const member = access === "public" ? undefined : yield* identify(request)
       return yield* upstreams.forward(service, request.modify({ headers: strip(request.headers) }), member)
-    }).pipe(
-      Effect.catchTags({
-        Unauthenticated: HttpServerRespondable.toResponse,
-        Unavailable: HttpServerRespondable.toResponse
-      })
-    )
+    }).pipe(Effect.catchTags({
+      Unauthenticated: HttpServerRespondable.toResponse,
+      TooManyRequests: HttpServerRespondable.toResponse,
+      Unavailable: HttpServerRespondable.toResponse
+    }))
 
-  for (const operation of operations) yield* router.add(operation.method, operation.path, handle(operation))
-}))
-
+  for (const operation of operations) yield* router.add(operation.method, operation.path, answer(operation.service, operation))
+  yield* router.add("GET", "/.well-known/jwks.json", answer("user", { id: "keys", access: "public" }))
+})).pipe(Layer.provide(RateLimits.layer), Layer.provide(Settings.layer))

@@ -104,9 +104,10 @@ export class Payments extends Context.Service<Payments, {
       // the first attempt died after its commit: the resolver finds out what became of it
       if (attempt.resumed) return payment
       yield* claim(attempt, payment, confirmation).pipe(
+        // its buyer believes that an attempt succeeds that we gave up: whether it did is looked at now
+        Effect.tapErrorTag(["IllegalTransition", "PaymentNotPossible"], () => repository.hasten(payment.id)),
         Effect.catchTag("IllegalTransition", () =>
-          Effect.flatMap(get(payment.id, confirmation.memberId), (current) =>
-            Effect.andThen(repository.hasten(current), Effect.fail(new CannotConfirm({ status: current.status })))))
+          Effect.flatMap(get(payment.id, confirmation.memberId), ({ status }) => Effect.fail(new CannotConfirm({ status }))))
       )
       const { amount, providerPaymentKey } = confirmation
       const finding = yield* gateway.confirm({ paymentId: payment.id, providerPaymentKey, amount })

@@ -37,7 +37,7 @@ export const Resolver = Layer.unwrap(Effect.gen(function*() {
     if (answered && settled.status !== payment.status) yield* repository.hastenUnknown
     if (settled.status !== payment.status) return
     if (payment.status === "UNKNOWN" && age > Duration.toSeconds(reviewAfter)) yield* settlement.change(payment, escalate)
-    else yield* repository.postpone(payment, nextLook(payment.status, looks, answered))
+    else yield* repository.postpone(payment, nextLook(payment.status, { looks, age, answered }))
   })
 
   return Sweeper.layer({

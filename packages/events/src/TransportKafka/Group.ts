@@ -44,6 +44,7 @@ export const join = (
     /** By topic and partition, of those that this member has. */
     const lags = new Map<string, number>()
     let generation = 0
+    let joined = false
     let alive = clock.currentTimeMillisUnsafe()
 
     const consumer: Consumer = yield* Effect.acquireRelease(
@@ -54,7 +55,7 @@ export const join = (
         rebalanceTimeout: 2 * Duration.toMillis(settings.sessionTimeout),
         maxWaitTimeInMs: 1000,
         allowAutoTopicCreation: false,
-        retry: { retries: 5, maxRetryTime: 5000, restartOnFailure: () => Promise.resolve(false) }
+        retry: { initialRetryTime: 100, retries: 5, maxRetryTime: 1000, restartOnFailure: () => Promise.resolve(false) }
       })),
       // It may wait for answers that never come.
       (consumer) => Effect.ignore(Effect.timeout(attempt("disconnecting", () => consumer.disconnect()), "5 seconds"))
@@ -70,7 +71,10 @@ export const join = (
       return runPromise(FiberMap.clear(lanes))
     }
     consumer.on("consumer.rebalancing", newGeneration)
-    consumer.on("consumer.group_join", newGeneration)
+    consumer.on("consumer.group_join", () => {
+      joined = true
+      return newGeneration()
+    })
     consumer.on("consumer.fetch", () => {
       isAlive()
       return runPromise(succeeded)
@@ -151,5 +155,7 @@ export const join = (
         partitionsConsumedConcurrently: contexts.length * partitions,
         eachBatch: (payload) => runPromise(eachBatch(payload))
       }))
-    return yield* Effect.raceFirst(Deferred.await(broken), watch)
+    return yield* Effect.raceFirst(Deferred.await(broken), watch).pipe(
+      Effect.tapError((error) => joined ? Effect.logWarning(`${name} has lost Kafka`, error) : Effect.void)
+    )
   })

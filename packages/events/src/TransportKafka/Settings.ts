@@ -45,5 +45,7 @@ export const connection = ({ brokers, sasl, tls }: Settings): KafkaConfig => ({
   ssl: tls,
   ...(sasl === undefined ? {} : { sasl: saslOptions(sasl) }),
   connectionTimeout: 5000,
-  requestTimeout: 15_000
+  requestTimeout: 15_000,
+  // It gives up soon: whoever asked waits and asks again, and says so.
+  retry: { initialRetryTime: 100, retries: 3, maxRetryTime: 1000 }
 })

@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Queue, Schema } from "effect"
+import { Context, Effect, Layer, Logger, Queue, Schema } from "effect"
 import { Rpc, RpcGroup } from "effect/rpc"
 import { Money, times } from "@marketplace/domain/Money"
 import { CallingService, ServiceName, ServiceOnly } from "@marketplace/schema/Access"
@@ -33,7 +33,10 @@ export class Probe extends Context.Service<Probe, {
   readonly started: Queue.Queue<void>
   readonly interrupted: Queue.Queue<void>
 }>()("test/Probe") {
-  static readonly layer = Layer.effect(Probe, Effect.all({ started: Queue.unbounded<void>(), interrupted: Queue.unbounded<void>() }))
+  static readonly layer = Layer.effect(
+    Probe,
+    Effect.all({ started: Queue.unbounded<void>(), interrupted: Queue.unbounded<void>() })
+  )
 }
 
 export const handlers = SampleRpc.toLayer(Effect.gen(function*() {
@@ -52,3 +55,16 @@ export const handlers = SampleRpc.toLayer(Effect.gen(function*() {
       Effect.zipWith(OnCallersFiber, Effect.orDie(Effect.currentSpan), (caller, { traceId }) => ({ caller, traceId }))
   })
 }))
+
+/** A shorter deadline, as set by a caller of the caller. */
+export const within = (millis: number) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.flatMap(monotonicMillis, (now) => Effect.provideService(effect, Deadline, now + millis))
+
+export const won = (amount: number) => new Money({ amount, currency: "KRW" })
+
+/** Everything that is logged while the effect runs. */
+export const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
+  const lines: Array<string> = []
+  const logger = Logger.make(({ cause, message }) => void lines.push(`${String(message)} ${String(cause)}`))
+  return Effect.map(Effect.provide(effect, Logger.layer([logger])), (value) => [value, lines] as const)
+}

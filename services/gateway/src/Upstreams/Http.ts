@@ -1,22 +1,54 @@
-import { Config, Effect, Layer, Ref } from "effect"
-import { HttpClient, HttpClientRequest, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Config, Duration, Effect, Layer, Option } from "effect"
+import {
+  Headers,
+  HttpBody,
+  HttpClient,
+  HttpClientRequest,
+  HttpMethod,
+  type HttpServerRequest,
+  HttpServerResponse,
+  UrlParams
+} from "effect/http"
 import { Unavailable } from "@marketplace/schema/Problems"
 import type { EventContext } from "@marketplace/schema/Topology"
 import { Upstreams } from "../Upstreams.ts"
 
+/** Until an upstream must have begun its answer: longer than the longest wait for a payment provider. */
+const timeout = Duration.seconds(30)
+
+/** For the next hop alone (RFC 9110, 7.6.1), beside what `Connection` names. */
+const hopByHop = [
+  "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+  "upgrade"
+]
+
+const forOneHop = (headers: Headers.Headers): ReadonlyArray<string> =>
+  [...hopByHop, ...(headers["connection"] ?? "").split(",").map((name) => name.trim().toLowerCase())].filter((name) => name in headers)
+
+/** Read whole before anything is sent: what is too large or does not end costs no upstream anything. */
+const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
+  HttpMethod.hasBody(request.method)
+    ? Effect.map(request.arrayBuffer, (buffer) =>
+      buffer.byteLength === 0 ? HttpBody.empty : HttpBody.uint8Array(new Uint8Array(buffer), request.headers["content-type"]))
+    : Effect.succeed(HttpBody.empty)
+
+const pathOf = (url: string) => url.replace(/[?#].*$/s, "")
+
+/** Addresses that take turns. */
+const upstream = Effect.fnUntraced(function*(setting: string) {
+  const urls = (yield* Config.NonEmptyString(setting)).split(",").map((url) => url.trim().replace(/\/$/, ""))
+  let turn = 0
+  return () => urls[turn++ % urls.length]
+})
+
 /**
  * Other machines, in turn: `USER_URL`, `PRODUCT_URL`, `ORDER_URL` and `PAYMENT_URL` each take one or more addresses with
- * commas between them. A request is sent once: whether a POST may be repeated is for its caller to decide.
+ * commas between them. A request is sent once: whether it may be sent again is for its caller to decide. The client must
+ * not follow redirects by itself (`fetch` does, undici does not).
  */
 export const layer = Layer.effect(Upstreams, Effect.gen(function*() {
   const client = yield* HttpClient.HttpClient
-  const upstream = (name: string) =>
-    Effect.gen(function*() {
-      const urls = (yield* Config.NonEmptyString(name)).split(",").map((url) => url.trim().replace(/\/$/, ""))
-      const turn = yield* Ref.make(0)
-      return Effect.map(Ref.getAndUpdate(turn, (n) => (n + 1) % urls.length), (n) => urls[n] ?? "")
-    })
-  const services: Readonly<Record<EventContext, Effect.Effect<string>>> = {
+  const services: Readonly<Record<EventContext, () => string | undefined>> = {
     user: yield* upstream("USER_URL"),
     product: yield* upstream("PRODUCT_URL"),
     order: yield* upstream("ORDER_URL"),
@@ -24,19 +56,24 @@ export const layer = Layer.effect(Upstreams, Effect.gen(function*() {
   }
 
   return Upstreams.of({
-    forward: Effect.fn("Upstreams.forward")(function*(service, request) {
-      const url = yield* services[service]
-      const response = yield* client.execute(HttpServerRequest.toClientRequest(request).pipe(
-        HttpClientRequest.setUrl(new URL(request.url, url)),
-        HttpClientRequest.removeHeader("host"),
-        HttpClientRequest.removeHeader("connection")
-      ))
-      return HttpServerResponse.fromClientResponse(response)
-    }, (forward, service) =>
-      Effect.catchTag(forward, "HttpClientError", (error) =>
+    forward: Effect.fnUntraced(function*(service, request) {
+      const { headers, method } = request
+      const url = `${services[service]()}${request.url}`
+      // `..` and backslashes would be resolved on the way, and so lead to another operation than the one that was routed.
+      if (new URL(url).pathname !== pathOf(request.url)) return HttpServerResponse.empty({ status: 400 })
+      const kept = Headers.removeMany(headers, [...forOneHop(headers), "host", "content-length", "expect"])
+      const away = (why: string) =>
         Effect.andThen(
-          Effect.logWarning(`${service} does not answer`, error.message),
+          Effect.logWarning(`${service} does not answer`, why),
           new Unavailable({ retryAfterSeconds: 1, detail: `${service} does not answer` })
-        )))
+        )
+      const sent = HttpClientRequest.makeWith(method, url, UrlParams.empty, Option.none(), kept, yield* bodyOf(request))
+      const response = yield* client.execute(sent).pipe(
+        Effect.timeoutOrElse({ duration: timeout, orElse: () => away("no answer in time") }),
+        Effect.catchTag("HttpClientError", ({ message }) => away(message))
+      )
+      const answer = HttpServerResponse.fromClientResponse(response)
+      return forOneHop(answer.headers).reduce((kept, name) => HttpServerResponse.removeHeader(kept, name), answer)
+    })
   })
 }))

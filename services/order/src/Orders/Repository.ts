@@ -39,11 +39,8 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       Result: Row,
       execute: (id) => sql`select ${columns(sql)} from orders o where o.id = ${id}`
     })
-    const readLocked = SqlSchema.findOne({
-      Request: OrderId,
-      Result: Row,
-      execute: (id) => sql`select ${columns(sql)} from orders o where o.id = ${id} for update`
-    })
+    // The lock is a statement of its own: what is read after it includes what its last holder wrote, in every table.
+    const readLocked = (id: OrderId) => Effect.andThen(sql`select 1 from orders where id = ${id} for update`, read(id))
     const page = SqlSchema.findAll({
       Request: Schema.Struct({ member: Schema.String, before: Schema.NullOr(Schema.String), limit: Schema.Int }),
       Result: Row,

@@ -10,7 +10,7 @@ import type { MemberId } from "@marketplace/domain/User/Ids"
 import { Outbox } from "@marketplace/events/Outbox"
 import { insertAll } from "@marketplace/postgres/InsertAll"
 import { OrderRow, paymentJson, PaymentRow, refundJson, RefundRow } from "./Row.ts"
-import { nextLook } from "./Schedule.ts"
+import { givenUp, nextLook } from "./Schedule.ts"
 
 /** All attempts to pay one order. */
 export interface Attempts {
@@ -41,8 +41,8 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
   readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<Due>>
   /** A look found nothing new: the next one is in so many seconds, or never. */
   readonly postpone: (payment: Payment, seconds: number | null) => Effect.Effect<void>
-  /** Has the resolver look at an attempt now that was given up. */
-  readonly hasten: (payment: Payment) => Effect.Effect<void>
+  /** Has the resolver look now at an attempt that was given up; does nothing to one that is not. */
+  readonly hasten: (id: PaymentId) => Effect.Effect<void>
   /** The provider answers again: has the resolver look at every UNKNOWN attempt now. */
   readonly hastenUnknown: Effect.Effect<void>
   readonly refundsOf: (order: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Refund>>
@@ -57,22 +57,27 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
     const random = yield* SecureRandom.SecureRandom
     const soon = (seconds: number | null) => seconds === null ? sql`null` : sql`now() + ${seconds}::float8 * interval '1 second'`
 
-    const lock = SqlSchema.findAll({
+    const ofOrder = SqlSchema.findAll({
       Request: OrderId,
       Result: OrderRow,
       execute: (id) =>
         sql`select o.sequence, jsonb_build_object('orderId', o.order_id, 'sealed', o.sealed, 'activeId', o.active_id) as "order",
             coalesce((select jsonb_agg(${sql.literal(paymentJson)} order by p.id) from payment p where p.order_id = o.order_id), '[]') as payments
-          from order_payments o where o.order_id = ${id} for update`
+          from order_payments o where o.order_id = ${id}`
     })
+
+    // The lock is a statement of its own: what is read after it includes what its last holder wrote.
+    const lock = (id: OrderId) => sql`select 1 from order_payments where order_id = ${id} for update`
 
     const locked = (id: OrderId) =>
       Effect.gen(function*() {
-        const [found] = yield* lock(id)
-        if (found !== undefined) return found
-        yield* sql`insert into order_payments (order_id) values (${id}) on conflict do nothing`
-        const [made] = yield* lock(id)
-        return made ?? (yield* Effect.die(new Error(`no row of order ${id} after its insertion`)))
+        const known = yield* lock(id)
+        if (known.length === 0) {
+          yield* sql`insert into order_payments (order_id) values (${id}) on conflict do nothing`
+          yield* lock(id)
+        }
+        const [found] = yield* ofOrder(id)
+        return found ?? (yield* Effect.die(new Error(`no row of order ${id} after its insertion`)))
       }).pipe(Effect.catchTag("SchemaError", Effect.die))
 
     const book = (transfers: ReadonlyArray<Transfer & { readonly paymentId: PaymentId; readonly refundId: RefundId | null }>) =>
@@ -96,7 +101,7 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
       for (const payment of change.payments) {
         if (known.has(payment.id)) {
           yield* sql`update payment set status = ${payment.status}, provider_payment_key = ${payment.providerPaymentKey},
-            failure = ${payment.failure}, due_at = ${soon(nextLook(payment.status, 0))}, looks = 0, changed_at = now() where id = ${payment.id}`
+            failure = ${payment.failure}, due_at = ${soon(nextLook(payment.status))}, looks = 0, changed_at = now() where id = ${payment.id}`
         } else {
           const { amount: { amount, currency }, ...columns } = payment
           yield* sql`insert into payment ${sql.insert({ ...columns, amount, currency })}`
@@ -174,8 +179,11 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
       claimDue: Effect.fn("PaymentRepository.claimDue")((limit, lease) =>
         claimPayments({ limit, lease: Duration.toSeconds(lease) }).pipe(Effect.orDie)
       ),
-      hasten: Effect.fn("PaymentRepository.hasten")(({ id, status }) =>
-        sql`update payment set due_at = now() where id = ${id} and status = ${status} and due_at is not null`.pipe(Effect.asVoid, Effect.orDie)
+      hasten: Effect.fn("PaymentRepository.hasten")((id) =>
+        sql`update payment set due_at = now() where id = ${id} and ${sql.in("status", givenUp)} and due_at is not null`.pipe(
+          Effect.asVoid,
+          Effect.orDie
+        )
       ),
       hastenUnknown: sql`update payment set due_at = now() where status = 'UNKNOWN' and due_at > now()`.pipe(Effect.asVoid, Effect.orDie),
       postpone: Effect.fn("PaymentRepository.postpone")(({ id, status }, seconds) =>

@@ -1,4 +1,4 @@
-import { Effect, Layer, Schedule, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import { SqlClient, SqlError, SqlSchema } from "effect/sql"
 import type { Change } from "@marketplace/domain/Change"
 import type { ProductEvent } from "@marketplace/domain/Product/Events"
@@ -57,14 +57,13 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
       )
       const current = product(row)
       const { events, state } = yield* Effect.fromResult(rule(current))
-      if (state === current) return state
-      const columns = yield* Effect.orDie(encode(state))
-      yield* sql`update product set ${sql.update({ ...columns, sequence: row.sequence + events.length }, ["id"])}, version = version + 1 where id = ${id}`
+      if (state === current && events.length === 0) return state
+      const changed = { ...(yield* Effect.orDie(encode(state))), sequence: row.sequence + events.length }
+      yield* sql`update product set ${sql.update(changed, ["id"])}, version = version + 1 where id = ${id}`
       yield* outbox.append({ after: row.sequence, events })
       return state
     }).pipe(
       sql.withTransaction,
-      Effect.retry({ while: (error) => SqlError.isSqlError(error) && error.isRetryable, schedule: conflicts }),
       Effect.catchIf(SqlError.isSqlError, Effect.die)
     )
   )
@@ -81,8 +80,6 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     update
   })
 }))
-
-const conflicts = Schedule.exponential("5 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
 
 const Row = Schema.Struct({ ...Product.fields, sequence: Schema.Int })
 const product = ({ sequence: _, ...fields }: typeof Row.Type): Product => new Product(fields)

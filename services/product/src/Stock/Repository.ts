@@ -5,7 +5,7 @@ import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
 import { commit, hold, OutOfStock, release, Reservation, Stock, type StockChange } from "@marketplace/domain/Product/Stock"
 import { Outbox } from "@marketplace/events/Outbox"
 
-/** Units that an order wants of one variant; each variant once. */
+/** Units that an order wants of one variant. */
 export interface Wanted {
   readonly variantId: VariantId
   readonly quantity: number
@@ -21,12 +21,12 @@ export class ReservationReleased extends Schema.TaggedError<ReservationReleased>
 export class StockRepository extends Context.Service<StockRepository, {
   /** A variant that is there already stays as it is. */
   readonly insert: (stock: { readonly variantId: VariantId; readonly productId: ProductId; readonly onHand: number }) => Effect.Effect<void>
-  /** All or nothing. The same order again changes nothing. */
+  /** All or nothing; of a variant that is named twice, the sum. The same order again changes nothing. */
   readonly hold: (order: OrderId, wanted: ReadonlyArray<Wanted>, review: Duration.Duration) =>
     Effect.Effect<void, OutOfStock | ReservationReleased>
-  /** The order is paid. In the caller's transaction. */
+  /** The order is paid: what it holds is sold. In the caller's transaction. */
   readonly commit: (order: OrderId) => Effect.Effect<void, SqlError.SqlError>
-  /** The order came to nothing. In the caller's transaction. */
+  /** The order came to nothing: what it holds goes back, and nothing is held for it ever after. In the caller's transaction. */
   readonly release: (order: OrderId) => Effect.Effect<void, SqlError.SqlError>
   /** Orders that hold units for longer than their review time. Each is given out once per `lease`. */
   readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<OrderId>>
@@ -83,30 +83,27 @@ export class StockRepository extends Context.Service<StockRepository, {
     })
 
     const holdAll = Effect.fn("StockRepository.hold")(function*(order: OrderId, wanted: ReadonlyArray<Wanted>, review: Duration.Duration) {
-      const [standing] = yield* sql<{ status: string; made: boolean }>`
-        with made as (
-          insert into reservation_order (order_id, status, due_at) values (${order}, 'HELD', ${inSeconds(review)})
-          on conflict do nothing returning status)
-        select status, true as made from made
-        union all select status, false from reservation_order where order_id = ${order} limit 1`
-      if (standing?.made !== true) {
+      const made = yield* sql`insert into reservation_order (order_id, status, due_at) values (${order}, 'HELD', ${inSeconds(review)})
+        on conflict do nothing returning order_id`
+      if (made.length === 0) {
+        // a statement of its own: the insert may have waited for whoever made the row, and does not see it
+        const [standing] = yield* sql<{ status: string }>`select status from reservation_order where order_id = ${order}`
         return standing?.status === "RELEASED" ? yield* new ReservationReleased({ orderId: order }) : undefined
       }
-      const stocks = new Map((yield* lock(wanted.map(({ variantId }) => variantId))).map((stock) => [stock.variantId, stock]))
+      const quantities = new Map<VariantId, number>()
+      for (const { quantity, variantId } of wanted) quantities.set(variantId, (quantities.get(variantId) ?? 0) + quantity)
+      const stocks = new Map((yield* lock([...quantities.keys()])).map((stock) => [stock.variantId, stock]))
       const changes: Array<StockChange> = []
-      for (const { quantity, variantId } of wanted) {
+      for (const [variantId, quantity] of quantities) {
         const stock = stocks.get(variantId)
         if (stock === undefined) return yield* new OutOfStock({ variantId, requested: quantity, available: 0 })
-        const held = yield* Effect.fromResult(hold(stock, quantity))
-        changes.push(held)
+        changes.push(yield* Effect.fromResult(hold(stock, quantity)))
       }
       yield* store(order, "HOLD", changes)
-    })
+    }, sql.withTransaction, Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die }))
 
     const settle = (order: OrderId, kind: "COMMIT" | "RELEASE", rule: (stock: Stock, reservation: Reservation) => StockChange | undefined) =>
       Effect.gen(function*() {
-        yield* sql`insert into reservation_order (order_id, status) values (${order}, ${standingAfter[kind]})
-          on conflict (order_id) do update set status = ${standingAfter[kind]}, due_at = null where reservation_order.status = 'HELD'`
         const found = yield* Effect.catchTag(reserved(order), "SchemaError", Effect.die)
         yield* store(order, kind, found.flatMap(({ reservation, stock }) => rule(stock, reservation) ?? []))
       })
@@ -119,20 +116,21 @@ export class StockRepository extends Context.Service<StockRepository, {
           insert into stock_movement (variant_id, kind, quantity) select variant_id, 'SEED', on_hand from made where on_hand > 0`
           .pipe(Effect.asVoid, Effect.orDie)
       ),
-      hold: (order, wanted, review) =>
-        holdAll(order, wanted, review).pipe(
-          sql.withTransaction,
-          Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
-        ),
-      commit: Effect.fn("StockRepository.commit")((order: OrderId) => settle(order, "COMMIT", commit)),
-      release: Effect.fn("StockRepository.release")((order: OrderId) => settle(order, "RELEASE", release)),
+      hold: holdAll,
+      commit: Effect.fn("StockRepository.commit")(function*(order) {
+        yield* sql`update reservation_order set status = 'COMMITTED', due_at = null where order_id = ${order} and status = 'HELD'`
+        yield* settle(order, "COMMIT", commit)
+      }),
+      release: Effect.fn("StockRepository.release")(function*(order) {
+        yield* sql`insert into reservation_order (order_id, status) values (${order}, 'RELEASED')
+          on conflict (order_id) do update set status = 'RELEASED', due_at = null where reservation_order.status = 'HELD'`
+        yield* settle(order, "RELEASE", release)
+      }),
       claimDue: Effect.fn("StockRepository.claimDue")((limit: number, lease: Duration.Duration) =>
         sql<{ orderId: OrderId }>`update reservation_order set due_at = ${inSeconds(lease)}
-          where order_id in (select order_id from reservation_order where due_at <= now() limit ${limit} for update skip locked)
+          where order_id in (select order_id from reservation_order where due_at <= now() order by due_at limit ${limit} for update skip locked)
           returning order_id`.pipe(Effect.map((rows) => rows.map(({ orderId }) => orderId)), Effect.orDie)
       )
     })
   }))
 }
-
-const standingAfter = { COMMIT: "COMMITTED", RELEASE: "RELEASED" } as const
