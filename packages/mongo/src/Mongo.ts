@@ -45,9 +45,11 @@ export class Mongo extends Context.Service<Mongo, {
       Effect.sync(() => new MongoClient(Redacted.value(url), options)),
       (open) => Effect.promise(() => open.close())
     )
-    const span = { kind: "client", attributes: { [Database.system]: "mongodb", [Database.namespace]: name }, captureStackTrace: false } as const
+    const attributes = { [Database.system]: "mongodb", [Database.namespace]: name }
     const run = <A>(command: () => Promise<A>) =>
-      Effect.tryPromise({ try: command, catch: failure }).pipe(Effect.withSpan("mongodb", span))
+      Effect.tryPromise({ try: command, catch: failure }).pipe(
+        Effect.withSpan("mongodb", { kind: "client", attributes, captureStackTrace: false })
+      )
     return Mongo.of({
       collection: (collection) => client.db(name).collection(collection),
       run,
@@ -57,16 +59,18 @@ export class Mongo extends Context.Service<Mongo, {
 }
 
 /** At boot MongoDB may not be there yet: says so, and asks for at most a minute. */
-export const untilThere = (who: string) => <A, E, R>(ask: Effect.Effect<A, E | MongoUnavailable, R>): Effect.Effect<A, E | MongoUnavailable, R> => {
-  const isAway = (error: E | MongoUnavailable) => error instanceof MongoUnavailable
-  return ask.pipe(
+export const untilThere = (who: string) => <A, E, R>(ask: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  ask.pipe(
     Effect.tapError((error) => isAway(error) ? Effect.logWarning(`${who} waits for MongoDB`, error) : Effect.void),
     Effect.retry({
       while: isAway,
-      schedule: Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.upTo({ duration: "60 seconds" }))
+      schedule: Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced("5 seconds")]).pipe(
+        Schedule.upTo({ duration: "60 seconds" })
+      )
     })
   )
-}
+
+const isAway = (error: unknown) => error instanceof MongoUnavailable
 
 const options = {
   retryWrites: false,
@@ -110,15 +114,18 @@ const temporary: ReadonlySet<unknown> = new Set([
   14_031 // OutOfDiskSpace
 ])
 
+const closed = [MongoNotConnectedError, MongoTopologyClosedError, MongoClientClosedError]
+
 const isUnavailable = (cause: unknown): boolean => {
   // without a code it is an error of the driver that a bulk write was wrapped around
   if (cause instanceof MongoServerError) return cause.code === undefined || temporary.has(cause.code)
   // closed under a command that is under way
-  if (cause instanceof MongoNotConnectedError || cause instanceof MongoTopologyClosedError || cause instanceof MongoClientClosedError) return true
+  if (closed.some((error) => cause instanceof error)) return true
   return cause instanceof DriverError && !(cause instanceof MongoAPIError) && !(cause instanceof MongoParseError)
 }
 
-const failure = (cause: unknown) =>
-  isUnavailable(cause)
-    ? new MongoUnavailable({ cause })
-    : new MongoRefused({ reason: cause instanceof MongoServerError && cause.code === duplicateKey ? "DUPLICATE" : "INVALID", cause })
+const failure = (cause: unknown) => {
+  if (isUnavailable(cause)) return new MongoUnavailable({ cause })
+  const isDuplicate = cause instanceof MongoServerError && cause.code === duplicateKey
+  return new MongoRefused({ reason: isDuplicate ? "DUPLICATE" : "INVALID", cause })
+}

@@ -8,10 +8,18 @@ export interface SwallowingProxy {
   readonly swallowNext: Effect.Effect<void>
 }
 
-export const make = (target: { readonly host: string; readonly port: number }): Effect.Effect<SwallowingProxy, never, Scope.Scope> =>
+interface Open {
+  readonly port: number
+  readonly state: { swallowing: boolean }
+  readonly close: () => void
+}
+
+export const make = (
+  target: { readonly host: string; readonly port: number }
+): Effect.Effect<SwallowingProxy, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.callback<{ readonly state: { swallowing: boolean }; readonly port: number; readonly close: () => void }>((resume) => {
+      Effect.callback<Open>((resume) => {
         const state = { swallowing: false }
         const sockets = new Set<Socket>()
         const server = createServer((down) => {
@@ -35,7 +43,9 @@ export const make = (target: { readonly host: string; readonly port: number }): 
           server.close()
           for (const socket of sockets) socket.destroy()
         }
-        server.listen(0, "127.0.0.1", () => resume(Effect.succeed({ state, port: (server.address() as AddressInfo).port, close })))
+        server.listen(0, "127.0.0.1", () => {
+          resume(Effect.succeed({ state, port: (server.address() as AddressInfo).port, close }))
+        })
       }),
       ({ close }) => Effect.sync(close)
     ),

@@ -1,7 +1,8 @@
 import { Config, Context, Layer, Result, Schema } from "effect"
 import { IpNetwork } from "effect/net"
 
-const listOf = (text: string) => text.split(",").map((one) => one.trim()).filter((one) => one !== "")
+/** `none` is nothing: an empty variable counts as one that is not set. */
+const listOf = (text: string) => text.split(",").map((one) => one.trim()).filter((one) => one !== "" && one !== "none")
 
 const Networks = Schema.String.check(Schema.makeFilter((text) =>
   listOf(text).every((one) => Result.isSuccess(IpNetwork.fromString(one))) || "networks, as 10.0.0.0/8, with commas between them"))
@@ -11,7 +12,7 @@ const settings = Config.all({
   requestsPerMinute: Config.Int("GATEWAY_RATE_LIMIT_PER_MINUTE").pipe(Config.withDefault(6000)),
   /** Log-ins of one client address in a minute; 0 is no limit. */
   loginsPerMinute: Config.Int("GATEWAY_LOGIN_LIMIT_PER_MINUTE").pipe(Config.withDefault(60)),
-  /** Networks whose clients have no limit; by default this machine. */
+  /** Networks whose clients have no limit, or `none`; by default this machine. */
   unlimited: Config.schema(Networks, "GATEWAY_UNLIMITED_NETWORKS").pipe(
     Config.withDefault("127.0.0.0/8, ::1/128"),
     Config.map((text) => listOf(text).map(IpNetwork.fromStringUnsafe))
@@ -22,7 +23,7 @@ const settings = Config.all({
     Config.map((text) => listOf(text).map(IpNetwork.fromStringUnsafe))
   ),
   /** Origins whose pages may call the API, as `https://shop.example`, with commas between them; by default none. */
-  corsOrigins: Config.String("GATEWAY_CORS_ORIGINS").pipe(Config.withDefault(""), Config.map(listOf))
+  corsOrigins: Config.String("GATEWAY_CORS_ORIGINS").pipe(Config.withDefault("none"), Config.map(listOf))
 })
 
 /** How the gateway treats those outside. */

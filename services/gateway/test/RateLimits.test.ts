@@ -6,7 +6,7 @@ import { RateLimits } from "../src/RateLimits.ts"
 import { Settings } from "../src/Settings.ts"
 import { authorization, call, settings, world } from "./World.ts"
 
-const limited = { GATEWAY_UNLIMITED_NETWORKS: "", GATEWAY_RATE_LIMIT_PER_MINUTE: "5", GATEWAY_LOGIN_LIMIT_PER_MINUTE: "2" }
+const limited = { GATEWAY_UNLIMITED_NETWORKS: "none", GATEWAY_RATE_LIMIT_PER_MINUTE: "5", GATEWAY_LOGIN_LIMIT_PER_MINUTE: "2" }
 
 const logIn = (headers: Record<string, string> = {}) => call("/v1/auth/sessions", { method: "POST", headers, body: "{}" })
 

@@ -15,12 +15,13 @@ import * as World from "./purchase/World.ts"
 export const purchaseSuite = (services: World.Services) => {
   layer(World.layer(services), { excludeTestServices: true, timeout: "60 seconds" })("purchases", (it) => {
     describe("at the same time", { concurrent: true }, () => {
+      // those that wait for long come first
+      Expiry.cases(it)
+      Recovery.cases(it)
+      Payment.cases(it)
       Purchase.cases(it)
       Idempotency.cases(it)
       Checkout.cases(it)
-      Payment.cases(it)
-      Expiry.cases(it)
-      Recovery.cases(it)
       Access.cases(it)
     })
 

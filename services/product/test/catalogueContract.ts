@@ -139,9 +139,11 @@ export const catalogueContract = <R, E, S>(
         { available: 97, sold: 3, stockSequence: 3 },
         { available: 10, sold: 0, stockSequence: 0 }
       ])
-      yield* Effect.forEach([7, 4, 20, 11, 5, 20, 9], (sequence) => Effect.all([report(small!, sequence), report(large!, sequence + 1)]), {
-        concurrency: "unbounded"
-      })
+      yield* Effect.forEach(
+        [7, 4, 20, 11, 5, 20, 9],
+        (sequence) => Effect.all([report(small!, sequence), report(large!, sequence + 1)]),
+        { concurrency: "unbounded" }
+      )
       assert.deepStrictEqual(yield* shown, [
         { available: 80, sold: 20, stockSequence: 20 },
         { available: 79, sold: 21, stockSequence: 21 }
@@ -192,7 +194,8 @@ export const catalogueContract = <R, E, S>(
       const [first, second, third] = yield* waiting(product.id)
       assert.deepStrictEqual([first?.causeId, second?.causeId, third?.causeId], [null, cause, cause])
       assert.strictEqual(second?.traceparent?.split("-")[1], traceId)
-      assert.deepStrictEqual([second?.context, second?.type, second?.sequence, third?.sequence], ["product", "ProductCreated", 2, 3])
+      assert.deepStrictEqual([second?.context, second?.type], ["product", "ProductCreated"])
+      assert.deepStrictEqual([first?.sequence, second?.sequence, third?.sequence], [1, 2, 3])
       assert.strictEqual(new Set([first?.id, second?.id, third?.id]).size, 3)
       assert.isAtMost(Math.abs(second!.occurredAt - DateTime.toEpochMillis(before)), 5_000)
       assert.deepStrictEqual(yield* Codecs.decode(third!), eventOf(product))
@@ -228,8 +231,8 @@ export const catalogueContract = <R, E, S>(
       const own = yield* Effect.forEach(numbers(1, 5), () => listed())
       const { next, published } = yield* source
       const seen = new Map<string, Array<number>>(own.map(({ id }) => [id, []]))
-      const write = Effect.forEach(numbers(1, 10), () =>
-        Effect.forEach(own, ({ id }) => products.update(id, dearer(2)), { concurrency: "unbounded", discard: true }), { discard: true })
+      const round = Effect.forEach(own, ({ id }) => products.update(id, dearer(2)), { concurrency: "unbounded" })
+      const write = Effect.forEach(numbers(1, 10), () => round)
       const writing = yield* Effect.forkChild(write)
       while (true) {
         const written = writing.pollUnsafe() !== undefined

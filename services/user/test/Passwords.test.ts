@@ -44,7 +44,8 @@ layer(withPlaces(2, 200))("passwords", (it) => {
   it.effect("that were kept with other parameters are still checked", () => Effect.gen(function*() {
     const passwords = yield* Passwords
     const nonce = Buffer.from("0123456789abcdef")
-    const tag = argon2Sync("argon2id", { message: Redacted.value(right), nonce, memory: 1024, passes: 3, parallelism: 2, tagLength: 24 })
+    const parameters = { memory: 1024, passes: 3, parallelism: 2, tagLength: 24 }
+    const tag = argon2Sync("argon2id", { message: Redacted.value(right), nonce, ...parameters })
     const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64").replace(/=+$/, "")
     const kept = `$argon2id$v=19$m=1024,t=3,p=2$${base64(nonce)}$${base64(tag)}`
     assert.isTrue(yield* passwords.check(right, kept))
@@ -69,7 +70,8 @@ layer(withPlaces(2, 200))("passwords", (it) => {
         yield* passwords.check(wrong, kept)
         return process.cpuUsage(before).user
       })
-    const least = (kept: string | undefined) => Effect.map(Effect.all([work(kept), work(kept), work(kept)]), (all) => Math.min(...all))
+    const least = (kept: string | undefined) =>
+      Effect.map(Effect.all([work(kept), work(kept), work(kept)]), (all) => Math.min(...all))
     const [known, unknown] = [yield* least(hash), yield* least(undefined)]
     assert.isAbove(unknown, known / 2)
     assert.isBelow(unknown, known * 2)

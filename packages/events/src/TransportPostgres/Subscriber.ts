@@ -90,7 +90,7 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
         if (envelope !== undefined) yield* handle({ envelope, settle: move(one, position) })
         skipped = envelope === undefined ? position : undefined
       }
-      if (skipped !== undefined) yield* move(one, skipped)
+      
       one.busy = false
       if (one.more) yield* wake(one.context)
     }, (effect, one) =>

@@ -17,7 +17,7 @@ export const cases = (it: Tests) =>
   describe("the deadline of an order", () => {
     it.effect("waits for a payment of unknown outcome, which succeeds", () => Effect.gen(function*() {
       const { buyers: { minji } } = yield* World
-      const { order, payment, paymentKey } = yield* approved(minji, { faults: [{ fault: "SERVER_ERROR", times: 2 }] })
+      const { order, payment, paymentKey } = yield* approved(minji, { faults: [{ fault: "SERVER_ERROR", times: 3 }] })
       assert.strictEqual((yield* confirm(minji, payment, paymentKey)).status, "UNKNOWN")
       yield* Books.deadlinePasses(order)
       yield* eventually(wasAsked(order.id), (asked) => asked === true)
@@ -33,14 +33,14 @@ export const cases = (it: Tests) =>
       const tray = yield* offer()
       const { order, payment, paymentKey } = yield* approved(minji, {
         offers: [tray],
-        faults: [{ fault: "SERVER_ERROR", times: 2 }, { fault: "DECLINE" }]
+        faults: [{ fault: "SERVER_ERROR", times: 3 }, { fault: "DECLINE" }]
       })
       yield* confirm(minji, payment, paymentKey)
       yield* Books.deadlinePasses(order)
       yield* eventually(wasAsked(order.id), (asked) => asked === true)
-      yield* paymentIs(minji, payment, "FAILED")
       assert.strictEqual((yield* minji.client.orders.get({ params: { id: order.id } })).status, "AWAITING_PAYMENT")
       assert.strictEqual((yield* Books.stockOf(tray)).held, 1)
+      yield* paymentIs(minji, payment, "FAILED")
       yield* orderIs(minji, order, "EXPIRED")
       yield* eventually(Books.stockOf(tray), ({ held }) => held === 0)
       assert.deepStrictEqual(yield* moved(payment), [])

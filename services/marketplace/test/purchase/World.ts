@@ -37,7 +37,7 @@ const secret = "test_sk"
 const settings = {
   CURSOR_KEY: "0123456789abcdef0123456789abcdef",
   PAYMENT_SIMULATOR_SECRET: secret,
-  PAYMENT_SIMULATOR_DEADLINE: "1 second",
+  PAYMENT_SIMULATOR_DEADLINE: "3 seconds",
   ORDER_SWEEP_INTERVAL: "100 millis",
   PAYMENT_SWEEP_INTERVAL: "100 millis"
 }

@@ -60,7 +60,8 @@ export const make = Effect.gen(function*() {
         Effect.gen(function*() {
           const { body, fingerprint, streamKey, type } = yield* Codecs.encode(event)
           if (streamKey !== id) return yield* Effect.die(new Error(`${type} of ${streamKey} was told of ${id}`))
-          const pending: Pending = { id: yield* random.uuidV7(), type, sequence: after + i + 1, occurredAt, ...context, fingerprint, body }
+          const eventId = yield* random.uuidV7()
+          const pending: Pending = { ...context, id: eventId, type, sequence: after + i + 1, occurredAt, fingerprint, body }
           return pending
         }))
     }),

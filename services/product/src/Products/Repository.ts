@@ -13,7 +13,9 @@ export class ProductRepository extends Context.Service<ProductRepository, {
   readonly insert: (change: Change<Product, ProductEvent>) => Effect.Effect<void>
   readonly get: (id: ProductId) => Effect.Effect<Product, ProductNotFound>
   /** Products that are ACTIVE, newest first, those before `before`. */
-  readonly listActive: (page: { readonly before: ProductId | undefined; readonly limit: number }) => Effect.Effect<ReadonlyArray<Product>>
+  readonly listActive: (
+    page: { readonly before: ProductId | undefined; readonly limit: number }
+  ) => Effect.Effect<ReadonlyArray<Product>>
   /** The products to which the variants belong, each once, in no order; unknown variants have none. */
   readonly byVariants: (variants: ReadonlyArray<VariantId>) => Effect.Effect<ReadonlyArray<Product>>
   /** Reads, lets the rule decide, stores what it decided. A rule that changes nothing writes nothing. */

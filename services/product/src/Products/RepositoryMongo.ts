@@ -74,14 +74,16 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   return ProductRepository.of({
     insert,
     get: Effect.fn("ProductRepository.get")((id: ProductId) => Effect.flatMap(find(id), product)),
-    listActive: Effect.fn("ProductRepository.listActive")(({ before, limit }) =>
-      run(() =>
-        products.find({ status: "ACTIVE", ...(before === undefined ? {} : { _id: { $lt: before } }) }, { projection, sort: { _id: -1 }, limit })
-          .toArray()
-      ).pipe(Effect.flatMap(Effect.forEach(product)))
-    ),
+    listActive: Effect.fn("ProductRepository.listActive")(({ before, limit }) => {
+      const filter = { status: "ACTIVE", ...(before === undefined ? {} : { _id: { $lt: before } }) } as const
+      return run(() => products.find(filter, { projection, sort: { _id: -1 }, limit }).toArray()).pipe(
+        Effect.flatMap(Effect.forEach(product))
+      )
+    }),
     byVariants: Effect.fn("ProductRepository.byVariants")((variants: ReadonlyArray<VariantId>) =>
-      run(() => products.find({ "variants.id": { $in: [...variants] } }, { projection }).toArray()).pipe(Effect.flatMap(Effect.forEach(product)))
+      run(() => products.find({ "variants.id": { $in: [...variants] } }, { projection }).toArray()).pipe(
+        Effect.flatMap(Effect.forEach(product))
+      )
     ),
     update: Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
       decide(id, rule).pipe(

@@ -52,8 +52,10 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   const update = Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
     Effect.gen(function*() {
       const row = yield* locked(id).pipe(
-        Effect.catchTag("NoSuchElementError", () => new ProductNotFound({ productId: id })),
-        Effect.catchTag("SchemaError", Effect.die)
+        Effect.catchTags({
+          NoSuchElementError: () => Effect.fail(new ProductNotFound({ productId: id })),
+          SchemaError: Effect.die
+        })
       )
       const current = product(row)
       const { events, state } = yield* Effect.fromResult(rule(current))

@@ -20,7 +20,9 @@ export class ReservationReleased extends Schema.TaggedError<ReservationReleased>
  */
 export class StockRepository extends Context.Service<StockRepository, {
   /** A variant that is there already stays as it is. */
-  readonly insert: (stock: { readonly variantId: VariantId; readonly productId: ProductId; readonly onHand: number }) => Effect.Effect<void>
+  readonly insert: (
+    stock: { readonly variantId: VariantId; readonly productId: ProductId; readonly onHand: number }
+  ) => Effect.Effect<void>
   /** All or nothing; of a variant that is named twice, the sum. The same order again changes nothing. */
   readonly hold: (order: OrderId, wanted: ReadonlyArray<Wanted>, review: Duration.Duration) =>
     Effect.Effect<void, OutOfStock | ReservationReleased>
@@ -55,7 +57,7 @@ export class StockRepository extends Context.Service<StockRepository, {
           from reservation r join stock s using (variant_id) where r.order_id = ${id} order by variant_id for update`
     })
 
-    const store = Effect.fnUntraced(function*(order: OrderId, kind: "HOLD" | "COMMIT" | "RELEASE", changes: ReadonlyArray<StockChange>) {
+    const store = Effect.fnUntraced(function*(order: OrderId, kind: Kind, changes: ReadonlyArray<StockChange>) {
       if (changes.length === 0) return
       const rows = JSON.stringify(changes.map(({ reservation, stock }) => ({
         variant_id: stock.variantId,
@@ -68,23 +70,28 @@ export class StockRepository extends Context.Service<StockRepository, {
         quantity: kind === "HOLD" ? reservation.held : kind === "COMMIT" ? reservation.committed : reservation.released
       })))
       yield* sql`with change as (
-          select * from jsonb_to_recordset(${rows}::jsonb) as c (variant_id uuid, stock_held int, stock_committed int, sequence int,
-            held int, committed int, released int, quantity int)),
+          select * from jsonb_to_recordset(${rows}::jsonb) as c (variant_id uuid, stock_held int, stock_committed int,
+            sequence int, held int, committed int, released int, quantity int)),
         kept as (
           insert into reservation (order_id, variant_id, held, committed, released)
           select ${order}::uuid, variant_id, held, committed, released from change
           on conflict (order_id, variant_id) do update
             set held = excluded.held, committed = excluded.committed, released = excluded.released),
         moved as (
-          insert into stock_movement (variant_id, order_id, kind, quantity) select variant_id, ${order}::uuid, ${kind}, quantity from change)
+          insert into stock_movement (variant_id, order_id, kind, quantity)
+          select variant_id, ${order}::uuid, ${kind}, quantity from change)
         update stock s set held = c.stock_held, committed = c.stock_committed, sequence = c.sequence
         from change c where s.variant_id = c.variant_id`
       for (const { event, stock } of changes) yield* outbox.append({ after: stock.sequence - 1, events: [event] })
     })
 
-    const holdAll = Effect.fn("StockRepository.hold")(function*(order: OrderId, wanted: ReadonlyArray<Wanted>, review: Duration.Duration) {
-      const made = yield* sql`insert into reservation_order (order_id, status, due_at) values (${order}, 'HELD', ${inSeconds(review)})
-        on conflict do nothing returning order_id`
+    const holdAll = Effect.fn("StockRepository.hold")(function*(
+      order: OrderId,
+      wanted: ReadonlyArray<Wanted>,
+      review: Duration.Duration
+    ) {
+      const made = yield* sql`insert into reservation_order (order_id, status, due_at)
+        values (${order}, 'HELD', ${inSeconds(review)}) on conflict do nothing returning order_id`
       if (made.length === 0) {
         // a statement of its own: the insert may have waited for whoever made the row, and does not see it
         const [standing] = yield* sql<{ status: string }>`select status from reservation_order where order_id = ${order}`
@@ -102,11 +109,10 @@ export class StockRepository extends Context.Service<StockRepository, {
       yield* store(order, "HOLD", changes)
     }, sql.withTransaction, Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die }))
 
-    const settle = (order: OrderId, kind: "COMMIT" | "RELEASE", rule: (stock: Stock, reservation: Reservation) => StockChange | undefined) =>
-      Effect.gen(function*() {
-        const found = yield* Effect.catchTag(reserved(order), "SchemaError", Effect.die)
-        yield* store(order, kind, found.flatMap(({ reservation, stock }) => rule(stock, reservation) ?? []))
-      })
+    const settle = Effect.fnUntraced(function*(order: OrderId, kind: Kind, rule: typeof commit | typeof release) {
+      const found = yield* Effect.catchTag(reserved(order), "SchemaError", Effect.die)
+      yield* store(order, kind, found.flatMap(({ reservation, stock }) => rule(stock, reservation) ?? []))
+    })
 
     return StockRepository.of({
       insert: Effect.fn("StockRepository.insert")(({ onHand, productId, variantId }) =>
@@ -118,7 +124,8 @@ export class StockRepository extends Context.Service<StockRepository, {
       ),
       hold: holdAll,
       commit: Effect.fn("StockRepository.commit")(function*(order) {
-        yield* sql`update reservation_order set status = 'COMMITTED', due_at = null where order_id = ${order} and status = 'HELD'`
+        yield* sql`update reservation_order set status = 'COMMITTED', due_at = null
+          where order_id = ${order} and status = 'HELD'`
         yield* settle(order, "COMMIT", commit)
       }),
       release: Effect.fn("StockRepository.release")(function*(order) {
@@ -128,9 +135,13 @@ export class StockRepository extends Context.Service<StockRepository, {
       }),
       claimDue: Effect.fn("StockRepository.claimDue")((limit: number, lease: Duration.Duration) =>
         sql<{ orderId: OrderId }>`update reservation_order set due_at = ${inSeconds(lease)}
-          where order_id in (select order_id from reservation_order where due_at <= now() order by due_at limit ${limit} for update skip locked)
+          where order_id in (
+            select order_id from reservation_order where due_at <= now() order by due_at limit ${limit} for update skip locked)
           returning order_id`.pipe(Effect.map((rows) => rows.map(({ orderId }) => orderId)), Effect.orDie)
       )
     })
   }))
 }
+
+/** What happens to units, as the movements call it. */
+type Kind = "HOLD" | "COMMIT" | "RELEASE"

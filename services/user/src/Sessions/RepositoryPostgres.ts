@@ -14,7 +14,7 @@ export const layer = Layer.effect(SessionRepository, Effect.gen(function*() {
     execute: (id) => sql`select ${columns} from session where id = ${id}`
   })
   const insert = SqlSchema.findOne({
-    Request: Schema.Struct({ id: SessionId, memberId: Session.fields.memberId, lifetime: Schema.Number }),
+    Request: Schema.Struct({ id: SessionId, memberId: Session.fields.memberId, lifetime: Schema.Finite }),
     Result: Row,
     execute: ({ id, lifetime, memberId }) =>
       sql`insert into session (id, member_id, created_at, expires_at)
@@ -36,7 +36,8 @@ export const layer = Layer.effect(SessionRepository, Effect.gen(function*() {
       sql`update session set revoked_at = now() where id = ${id} and revoked_at is null`.pipe(Effect.asVoid, Effect.orDie)
     ),
     revokedWithin: Effect.fn("SessionRepository.revokedWithin")((window) =>
-      sql<{ id: SessionId }>`select id from session where revoked_at > now() - ${Duration.toSeconds(window)}::float8 * interval '1 second'`
+      sql<{ id: SessionId }>`select id from session
+        where revoked_at > now() - ${Duration.toSeconds(window)}::float8 * interval '1 second'`
         .pipe(Effect.map((rows) => rows.map(({ id }) => id)), Effect.orDie)
     )
   })

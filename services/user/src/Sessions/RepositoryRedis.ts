@@ -32,7 +32,7 @@ export const layer = Layer.effect(SessionRepository, Effect.gen(function*() {
   const copy = (id: SessionId) =>
     redis.run((client) => client.get(key(id))).pipe(
       Effect.flatMap((text) => text === null ? Effect.succeedNone : Effect.asSome(decode(text))),
-      Effect.catch(() => Effect.succeed(Option.none<Session>()))
+      Effect.orElseSucceed(() => Option.none<Session>())
     )
 
   return SessionRepository.of({
