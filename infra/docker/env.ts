@@ -1,7 +1,7 @@
 /**
- * Makes the secrets of `docker-compose.yml` and writes them to `.env`: `node infra/docker/env.ts`. Run again, it keeps what
- * is there and adds what is missing. Each is marked as made for development, so that no image takes it in production
- * (`guard.mjs`). Needs nothing but Node; what each one is for is said in `.env.example`.
+ * Makes the secrets of `docker-compose.yml` and writes them to `.env`: `node marketplace.mjs node infra/docker/env.ts`.
+ * Run again, it keeps what is there and adds what is missing. Each is marked as made for development, so that no image
+ * takes it in production (`guard.mjs`). Needs nothing but Node; what each one is for is said in `.env.example`.
  */
 import { createHmac, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"

@@ -114,14 +114,14 @@ const runner = (name: string, root: string, folder: string) => {
     return { child, closed, line: () => line }
   }
 
-  const kill = () => {
-    for (const { pid } of alive) if (pid !== undefined) process.kill(-pid, "SIGTERM")
+  const kill = (signal: "SIGTERM" | "SIGKILL") => {
+    for (const { pid } of alive) if (pid !== undefined) process.kill(-pid, signal)
   }
 
   /** Runs the blocks to their end. */
   const finish = async (parts: ReadonlyArray<Block>, env: Environment) => {
     const { child, closed, line } = shell(parts, env)
-    const timer = setTimeout(kill, timeout)
+    const timer = setTimeout(kill, timeout, "SIGTERM")
     await closed
     clearTimeout(timer)
     if (child.exitCode !== 0) throw new PageFailed(line(), `failed with ${child.exitCode ?? child.signalCode}`)
@@ -134,18 +134,20 @@ const runner = (name: string, root: string, folder: string) => {
     const { child, closed } = shell([block], { MARKETPLACE_DATA: data })
     const end = Date.now() + timeout
     while (!existsSync(announcement) || readFileSync(announcement, "utf8") === "") {
-      if (child.exitCode !== null) throw new PageFailed(block.line, `ended with ${child.exitCode} before anything could be talked to`)
-      if (Date.now() > end) throw new PageFailed(block.line, "nothing could be talked to in half an hour")
+      if (child.exitCode !== null) throw new PageFailed(block.line, `ended with ${child.exitCode} before anybody could talk to it`)
+      if (Date.now() > end) throw new PageFailed(block.line, "nobody could talk to it in half an hour")
       await sleep(100)
     }
-    const { gatewayUrl, pid }: { gatewayUrl: string; pid: number } = JSON.parse(readFileSync(announcement, "utf8"))
-    if (gatewayUrl !== defaultUrl) say(block.line, `${defaultUrl} was not to be had; it runs at ${gatewayUrl}, and MARKETPLACE_URL says so`)
+    const { gatewayUrl, pid } = JSON.parse(readFileSync(announcement, "utf8"))
+    if (gatewayUrl !== defaultUrl) say(block.line, `it is not at ${defaultUrl} but, as MARKETPLACE_URL says, at ${gatewayUrl}`)
     return {
       env: { MARKETPLACE_URL: gatewayUrl, MARKETPLACE_DATA: data },
       stop: async () => {
         // as Ctrl-C, but once: what is told twice does not take its time
         process.kill(pid, "SIGINT")
+        const timer = setTimeout(kill, 60_000, "SIGKILL")
         await closed
+        clearTimeout(timer)
       }
     }
   }
@@ -191,7 +193,7 @@ const run = async (path: string, root: string) => {
       }
     }
   } finally {
-    await stop().finally(kill)
+    await stop().finally(() => kill("SIGTERM"))
     rmSync(folder, { recursive: true, force: true })
   }
 }

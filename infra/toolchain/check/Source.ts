@@ -21,7 +21,7 @@ const once = <A>(make: (file: File) => A): (file: File) => A => {
   }
 }
 
-export const parse = once((file): Node => ({ ...parseAst(file.text, { lang: file.path.endsWith(".ts") ? "ts" : "js" }, file.path) }))
+export const parse = once(({ path, text }): Node => ({ ...parseAst(text, { lang: path.endsWith(".ts") ? "ts" : "js" }, path) }))
 
 /** The node and all below it. */
 export const walk = (node: Node, visit: (node: Node) => void): void => {
@@ -46,7 +46,13 @@ export interface Import {
   readonly line: number
 }
 
-const importing = new Set(["ImportDeclaration", "ExportAllDeclaration", "ExportNamedDeclaration", "ImportExpression", "TSImportType"])
+const importing = new Set([
+  "ImportDeclaration",
+  "ExportAllDeclaration",
+  "ExportNamedDeclaration",
+  "ImportExpression",
+  "TSImportType"
+])
 
 /** All that the file imports, whether for values or types, at once or later. */
 export const importsOf = once((file): ReadonlyArray<Import> => {

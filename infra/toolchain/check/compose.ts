@@ -8,94 +8,121 @@ import type { Findings } from "./Findings.ts"
 import type { File } from "./Repository.ts"
 import { settingsOf } from "./settings.ts"
 
-/** As it is after the schema has accepted it, as far as this check reads it. */
+/** As far as this check reads it, once the schema has accepted it. */
 interface Compose {
   readonly services: Readonly<Record<string, Service>>
   readonly networks?: Readonly<Record<string, unknown>>
   readonly volumes?: Readonly<Record<string, unknown>>
 }
+
 interface Service {
   readonly image?: string
   readonly build?: { readonly dockerfile?: string; readonly args?: Readonly<Record<string, string>> }
   readonly environment?: Readonly<Record<string, string | number | boolean | null>>
-  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
+  readonly depends_on?: Readonly<Record<string, unknown>>
   readonly networks?: ReadonlyArray<string>
   readonly ports?: ReadonlyArray<string>
   readonly volumes?: ReadonlyArray<string>
 }
 
-/** compose-spec.json: of github.com/compose-spec/compose-go v2.16.2 (Apache-2.0), unchanged. */
+/** Of github.com/compose-spec/compose-go v2.16.2 (Apache-2.0), unchanged. */
 const readSchema = () => JSON.parse(readFileSync(join(import.meta.dirname, "schema", "compose-spec.json"), "utf8"))
 
-/** Set for the image, its guard or the OpenTelemetry exporter, which no service's own code reads. */
-const notOurs = /^(?:DEPLOYMENT$|OTEL_)/
+/** Read by the image's guard or by the OpenTelemetry exporter, not by a service's own code. */
+const readElsewhere = /^(?:DEPLOYMENT$|OTEL_)/
 
-const here = new Set(["127.0.0.1", "localhost", "0.0.0.0", "::1"])
+/** What a program makes itself out of its other settings. */
+const ownMaking: Readonly<Record<string, ReadonlyArray<string>>> = {
+  // The logins of the services whose stores it fills.
+  migrate: ["DATABASE_URL"]
+}
+
+const loopback = new Set(["127.0.0.1", "localhost", "0.0.0.0"])
 
 const placeholder = /\$\{(\w+)(?::?[-?+][^}]*)?\}/g
 
-/** `host` of every URL and every `host:port` in the text; secrets in it are placeholders. */
+const exactVersion = /^[\w./-]+:v?\d+(?:\.\d+)+(?:-\w+)?$/
+
+/** The hosts of all URLs in the text and of a list of `host:port`. */
 export const hostsIn = (text: string): ReadonlyArray<string> => {
   const plain = text.replace(placeholder, "x")
   const urls = Array.from(plain.matchAll(/\b[a-z][a-z+]*:\/\/(?:[^\s/@]*@)?([\w.-]+)/gi), (match) => match[1] ?? "")
-  const pairs = plain.split(",").flatMap((part) => /^\s*(?:\w+@)?([a-z][\w.-]*):\d+\s*$/i.exec(part)?.[1] ?? [])
+  const pairs = plain.split(",").flatMap((part) => /^\s*([a-z][\w.-]*):\d+\s*$/i.exec(part)?.[1] ?? [])
   return [...urls, ...pairs]
 }
 
-const settings = (files: ReadonlyArray<File>, name: string, { build, environment = {} }: Service): ReadonlyArray<string> => {
-  const program = build?.args?.["SERVICE"]
-  const entry = program === undefined ? undefined : entries[program]
-  if (entry === undefined) return build === undefined ? [] : [`${name}: build.args.SERVICE names nothing that infra/toolchain/bundle.ts bundles`]
-  if (!files.some(({ path }) => path === entry)) return [`${name}: ${entry} does not exist`]
-  const dockerfile = files.find(({ path }) => path === build?.dockerfile)
+/** Whether a service of ours is given what its code reads, and nothing else. */
+const settings = (files: ReadonlyArray<File>, { build, environment = {} }: Service): ReadonlyArray<string> => {
+  if (build === undefined) return []
+  const program = build.args?.["SERVICE"] ?? ""
+  const entry = entries[program]
+  if (entry === undefined) return ["build.args.SERVICE names nothing that infra/toolchain/bundle.ts bundles"]
+  if (!files.some(({ path }) => path === entry)) return [`${entry} does not exist`]
+  const dockerfile = files.find(({ path }) => path === build.dockerfile)
   const given = { ...environmentOf(dockerfile?.text ?? ""), ...environment }
   const { optional, required } = settingsOf(files, entry)
+  const isRead = (name: string) => required.has(name) || optional.has(name) || readElsewhere.test(name)
+  const missing = [...required].filter((name) => given[name] === undefined && !ownMaking[program]?.includes(name))
+  const idle = Object.keys(environment).filter((name) => !isRead(name))
   return [
-    ...[...required].filter((key) => given[key] === undefined).map((key) => `${name}: ${key} is not set, and ${entry} does not start without it`),
-    ...Object.keys(environment).filter((key) => !required.has(key) && !optional.has(key) && !notOurs.test(key))
-      .map((key) => `${name}: ${key} is set, and nothing that ${entry} uses reads it`)
+    ...missing.map((name) => `${name} is not set, and ${entry} does not start without it`),
+    ...idle.map((name) => `${name} is set, and nothing that ${entry} uses reads it`)
   ]
 }
 
-const wiring = (files: ReadonlyArray<File>, compose: Compose, name: string, service: Service): ReadonlyArray<string> => {
-  const networks = service.networks ?? ["default"]
-  const reaches = (other: string) => (compose.services[other]?.networks ?? ["default"]).some((network) => networks.includes(network))
+/** Whether the hosts that its environment names are services on its networks. */
+const hosts = ({ services }: Compose, { environment = {}, networks = ["default"] }: Service): ReadonlyArray<string> => {
+  const networksOf = (host: string) => host in services ? services[host]?.networks ?? ["default"] : []
+  const isReached = (host: string) => loopback.has(host) || networksOf(host).some((network) => networks.includes(network))
+  return Object.entries(environment).flatMap(([name, value]) =>
+    hostsIn(String(value)).filter((host) => !isReached(host)).map((host) =>
+      `${name} names the host ${host}, which is no service on its networks`))
+}
+
+/** Whether what it names elsewhere is there, fixed and closed to others. */
+const references = (files: ReadonlyArray<File>, compose: Compose, service: Service): ReadonlyArray<string> => {
   const exists = (path: string) => files.some((file) => file.path === path || file.path.startsWith(`${path}/`))
-  const hosts = Object.entries(service.environment ?? {}).flatMap(([key, value]) => hostsIn(String(value)).map((host) => [key, host] as const))
+  const { build, depends_on = {}, image = "", networks = [], ports = [], volumes = [] } = service
+  const isMountable = (source: string) => source.startsWith("./") ? exists(source.slice(2)) : source in (compose.volumes ?? {})
+  const absent = [
+    ...Object.keys(depends_on).filter((other) => !(other in compose.services)).map((other) => `depends on ${other}`),
+    ...networks.filter((network) => !(network in (compose.networks ?? {}))).map((network) => `uses the network ${network}`),
+    ...volumes.map((volume) => volume.split(":")[0] ?? "").filter((source) => !isMountable(source)).map((source) => `mounts ${source}`)
+  ]
+  const open = ports.filter((port) => !port.startsWith("127.0.0.1:"))
   return [
-    ...hosts.flatMap(([key, host]) =>
-      here.has(host) || (compose.services[host] !== undefined && reaches(host)) ? [] : [`${name}: ${key} names the host ${host}, which is no service on its networks`]),
-    ...Object.keys(service.depends_on ?? {}).filter((other) => compose.services[other] === undefined).map((other) => `${name} depends on ${other}, which is not there`),
-    ...(service.networks ?? []).filter((network) => compose.networks?.[network] === undefined).map((network) => `${name}: there is no network ${network}`),
-    ...(service.volumes ?? []).map((volume) => volume.split(":")[0] ?? "").flatMap((source) =>
-      source.startsWith("./")
-        ? exists(source.slice(2)) ? [] : [`${name} mounts ${source}, which is not in the repository`]
-        : compose.volumes?.[source] === undefined ? [`${name}: there is no volume ${source}`] : []),
-    ...(service.ports ?? []).filter((port) => !port.startsWith("127.0.0.1:")).map((port) => `${name} publishes ${port} to everybody: begin with 127.0.0.1:`),
-    ...(service.build === undefined && !/^[\w./-]+:v?\d+(?:\.\d+)+(?:-\w+)?$/.test(service.image ?? "")
-      ? [`${name}: the image ${service.image} has no exact version`]
-      : [])
+    ...absent.map((what) => `${what}, which is not there`),
+    ...open.map((port) => `publishes ${port} to everybody: begin with 127.0.0.1:`),
+    ...(build === undefined && !exactVersion.test(image) ? [`takes the image ${image}, which has no exact version`] : [])
   ]
 }
 
-/** docker-compose.yml: by the specification's schema, then whether each service gets what its code reads and reaches whom it names. */
+/** Whether .env.example explains what the compose file takes from the environment. */
+const explained = (used: string, example: string): ReadonlyArray<string> => {
+  const documented = new Set(Array.from(example.matchAll(/^(\w+)=/gm), (match) => match[1]))
+  const names = new Set(Array.from(used.matchAll(placeholder), (match) => match[1]))
+  return [
+    ...[...names.difference(documented)].map((name) => `uses \${${name}}, which .env.example does not explain`),
+    ...[...documented.difference(names)].map((name) => `does not use ${name}, which .env.example explains`)
+  ]
+}
+
+/**
+ * docker-compose.yml: by the specification's schema; then whether each service gets what its code reads and reaches whom it
+ * names.
+ */
 export const check = (files: ReadonlyArray<File>): Findings => {
   const path = "docker-compose.yml"
-  const file = files.find((one) => one.path === path)
-  if (file === undefined) return { problems: [`${path} is not there`] }
-  const compose: Compose = parse(file.text, { merge: true })
+  const textOf = (name: string) => files.find((one) => one.path === name)?.text ?? ""
+  const compose: Compose = parse(textOf(path), { merge: true })
   const validate = new Ajv2020({ strict: false, validateFormats: false, allErrors: true }).compile(readSchema())
   if (!validate(compose)) {
-    return { problems: (validate.errors ?? []).map(({ instancePath, message, params }) => `${path} ${instancePath}: ${message} ${JSON.stringify(params)}`) }
+    const errors = validate.errors ?? []
+    return { problems: errors.map((error) => `${path} ${error.instancePath}: ${error.message} ${JSON.stringify(error.params)}`) }
   }
-  const documented = new Set(Array.from((files.find((one) => one.path === ".env.example")?.text ?? "").matchAll(/^(\w+)=/gm), (match) => match[1]))
-  const used = new Set(Array.from(file.text.matchAll(placeholder), (match) => match[1]))
-  return {
-    problems: [
-      ...[...used].filter((name) => !documented.has(name)).map((name) => `${path} uses \${${name}}, which .env.example does not explain`),
-      ...[...documented].filter((name) => !used.has(name)).map((name) => `.env.example explains ${name}, which ${path} does not use`),
-      ...Object.entries(compose.services).flatMap(([name, service]) =>
-        [...settings(files, name, service), ...wiring(files, compose, name, service)].map((problem) => `${path} ${problem}`))
-    ]
-  }
+  const wrong = Object.entries(compose.services).flatMap(([name, service]) => {
+    const reasons = [...settings(files, service), ...hosts(compose, service), ...references(files, compose, service)]
+    return reasons.map((why) => `${name}: ${why}`)
+  })
+  return { problems: [...explained(textOf(path), textOf(".env.example")), ...wrong].map((why) => `${path} ${why}`) }
 }

@@ -16,7 +16,7 @@ const unwanted: ReadonlyArray<Unwanted> = [
     why: "a path of one machine: start from import.meta.dirname, os.tmpdir() or a setting"
   },
   {
-    pattern: /\b(?:registry\.npmjs|registry\.yarnpkg|repo1?\.maven|proxy\.golang|files\.pythonhosted|deb\.debian|static\.crates)\.(?:org|com|io)\b/,
+    pattern: /\b(?:registry\.(?:npmjs|yarnpkg)|repo1?\.maven|proxy\.golang|files\.pythonhosted|deb\.debian)\.(?:org|com)\b/,
     why: "the host of a package registry: whoever installs has a registry of their own"
   },
   {
@@ -42,7 +42,7 @@ const length = ({ path, text }: File): string | undefined => {
   const most = /\/test\//.test(path) ? testLimit : limit
   const lines = text.split("\n").length - 1
   return lines > most && /\.(?:ts|tsx|mjs)$/.test(path)
-    ? `${path} has ${lines} lines, more than ${most}: it is more than one thing; split it where a newcomer would look for the second`
+    ? `${path} has ${lines} lines, more than ${most}: it is more than one thing; split it where one would look for the second`
     : undefined
 }
 
@@ -51,8 +51,10 @@ const casts = (file: File): ReadonlyArray<string> => {
   const found: Array<string> = []
   if (!/^(?:domain|packages|services)\/(?:.*\/)?src\/.*\.ts$/.test(file.path)) return found
   walk(parse(file), (node) => {
-    if (node.type !== "TSAsExpression" || !isNode(node["typeAnnotation"]) || node["typeAnnotation"].type !== "TSNeverKeyword") return
-    found.push(`${file.path}:${lineAt(file.text, node.start)} "as never": a cast that hides a type which could be right: give the value its type, or decode it`)
+    const type = node.type === "TSAsExpression" ? node["typeAnnotation"] : undefined
+    if (!isNode(type) || type.type !== "TSNeverKeyword") return
+    const where = `${file.path}:${lineAt(file.text, node.start)}`
+    found.push(`${where} "as never": a cast that hides a type which could be right: give the value its type, or decode it`)
   })
   return found
 }

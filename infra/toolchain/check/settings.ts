@@ -44,9 +44,9 @@ const readModule = (file: File): Module => {
     } else if (node.type === "ClassDeclaration") {
       const name = nameOf(node["id"])
       const members = isNode(node["body"]) ? listOf(node["body"]["body"]) : []
-      const isStatic = (member: Node) => member["static"] === true
-      for (const member of members.filter(isStatic)) units.set(`${name}.${nameOf(member["key"])}`, member)
-      units.set(name, { ...node, body: { type: "ClassBody", start: node.start, body: members.filter((member) => !isStatic(member)) } })
+      for (const member of members.filter((one) => one["static"] === true)) units.set(`${name}.${nameOf(member["key"])}`, member)
+      const body = { type: "ClassBody", start: node.start, body: members.filter((member) => member["static"] !== true) }
+      units.set(name, { ...node, body })
     } else if (node.type === "FunctionDeclaration") {
       units.set(nameOf(node["id"]), node)
     } else {
@@ -59,7 +59,7 @@ const readModule = (file: File): Module => {
     if (path !== undefined) {
       for (const specifier of listOf(node["specifiers"])) {
         const name = specifier.type === "ImportNamespaceSpecifier" ? "*" : nameOf(specifier["imported"] ?? specifier["local"])
-        imports.set(nameOf(specifier["type"] === "ExportSpecifier" ? specifier["exported"] : specifier["local"]), { path, name })
+        imports.set(nameOf(specifier.type === "ExportSpecifier" ? specifier["exported"] : specifier["local"]), { path, name })
       }
     } else if (source === undefined && !node.type.startsWith("TS")) {
       declare(isNode(node["declaration"]) ? node["declaration"] : node)
@@ -153,9 +153,9 @@ export const settingsOf = (files: ReadonlyArray<File>, entry: string): Settings 
     let inner = hasDefault
     if (node.type === "CallExpression") {
       inner ||= givesDefault(node)
-      const reads = configMethod(node["callee"]) !== undefined
+      const setting = configMethod(node["callee"]) === undefined ? /^[A-Z_]+_URL$/ : /^[A-Z][A-Z0-9_]*$/
       for (const text of listOf(node["arguments"]).map(textOf)) {
-        if (text !== undefined && (reads ? /^[A-Z][A-Z0-9_]*$/ : /^[A-Z_]+_URL$/).test(text)) (inner ? optional : required).add(text)
+        if (text !== undefined && setting.test(text)) (inner ? optional : required).add(text)
       }
     }
     for (const [key, value] of Object.entries(node)) {

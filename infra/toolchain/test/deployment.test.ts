@@ -17,17 +17,17 @@ describe("the compose file", () => {
   it.for([
     ["a key that the specification does not know", compose, "    shm_size: 256m", "    shm_sizes: 256m", /shm_sizes/],
     ["a variable that is missing", compose, "      TOKEN_PRIVATE_KEY:", "      TOKEN_KEY:", /user: TOKEN_PRIVATE_KEY is not set/],
-    ["a variable that nobody reads", compose, "      TOKEN_PRIVATE_KEY:", "      TOKEN_KEY:", /user: TOKEN_KEY is set, and nothing .* reads it/],
+    ["a variable that nobody reads", compose, "      TOKEN_PRIVATE_KEY:", "      TOKEN_KEY:", /user: TOKEN_KEY is set, and nothing/],
     ["what the image no longer sets", dockerfile, " PORT=8080", "", /order: PORT is not set/],
     ["a host that is no service", compose, "@mongo:27017", "@mongodb:27017", /product: MONGODB_URL names the host mongodb/],
     ["a broker that is no service", compose, "KAFKA_BROKERS: kafka:9092", "KAFKA_BROKERS: broker:9092", /KAFKA_BROKERS names the host broker/],
-    ["a host on another network", compose, "  redis:\n    <<: *server", "  redis:\n    <<: *server\n    networks: [outside]", /user: REDIS_URL names the host redis/],
+    ["a host on another network", compose, "image: redis:", "networks: [outside]\n    image: redis:", /user: REDIS_URL names the host redis/],
     ["a dependency that is not there", compose, "      zipkin: { condition", "      jaeger: { condition", /depends on jaeger/],
-    ["a port that everybody reaches", compose, `["127.0.0.1:3000:3000"]`, `["3000:3000"]`, /grafana publishes 3000:3000 to everybody/],
-    ["an image that moves", compose, "redis:7.4.5-alpine", "redis:latest", /redis: the image redis:latest has no exact version/],
+    ["a port that everybody reaches", compose, `["127.0.0.1:3000:3000"]`, `["3000:3000"]`, /grafana: publishes 3000:3000 to everybody/],
+    ["an image that moves", compose, "redis:7.4.5-alpine", "redis:latest", /redis: takes the image redis:latest/],
     ["a mount that is not there", compose, "./infra/docker/postgres:", "./infra/docker/postgresql:", /mounts \.\/infra\/docker\/postgresql/],
     ["a secret that is not explained", compose, "${CURSOR_KEY:", "${CURSORS_KEY:", /uses \$\{CURSORS_KEY\}/],
-    ["an explanation of nothing", ".env.example", "CURSOR_KEY=", "CURSOR_KEY=\nOLD_KEY=", /explains OLD_KEY/],
+    ["an explanation of nothing", ".env.example", "CURSOR_KEY=", "CURSOR_KEY=\nOLD_KEY=", /does not use OLD_KEY/],
     ["a program that is not bundled", compose, "args: { SERVICE: order }", "args: { SERVICE: orders }", /order: build\.args\.SERVICE names nothing/]
   ] as const)("refuses %s", ([, path, from, to, problem]) => {
     const added = Compose.check(withChange(path, from, to)).problems.filter((one) => !before.has(one))
@@ -59,7 +59,7 @@ describe("the Dockerfile", () => {
 describe("what watches", () => {
   it.for([
     ["a metric that nobody counts", dashboard, "outbox_pending", "outbox_waiting", /shows outbox_waiting/],
-    ["an exporter that is not configured", collector, "exporters: [zipkin]", "exporters: [jaeger]", /the pipeline traces uses jaeger/],
+    ["an exporter that is not configured", collector, "exporters: [zipkin]", "exporters: [jaeger]", /a pipeline traces with jaeger/],
     ["a host that is not there", collector, "http://zipkin:", "http://jaeger:", /names the host jaeger/],
     ["a target that is not there", "infra/observability/prometheus.yml", "collector:9464", "otel:9464", /names the host otel/]
   ] as const)("is not accepted with %s", ([, path, from, to, problem]) => {

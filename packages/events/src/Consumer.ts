@@ -35,7 +35,12 @@ export type Handlers<C extends EventContext> = { readonly [N in (typeof consumed
 
 type AnyHandlers = { readonly [N in EventName]?: Handler<N> }
 
-const call = <N extends EventName>(handlers: AnyHandlers, name: N, event: Named<N>, about: About): Effect.Effect<void, unknown> => {
+const call = <N extends EventName>(
+  handlers: AnyHandlers,
+  name: N,
+  event: Named<N>,
+  about: About
+): Effect.Effect<void, unknown> => {
   const handler = handlers[name]
   return handler === undefined ? Effect.die(new Error(`No handler for ${name}`)) : handler(event, about)
 }
@@ -63,7 +68,8 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
         with new as (
           insert into inbox (consumer, event_id) values (${consumer}, ${id}) on conflict do nothing returning 1),
         parked as (
-          select 1 from parked_stream where consumer = ${consumer} and context = ${context} and stream_key = ${streamKey} for share)
+          select 1 from parked_stream
+          where consumer = ${consumer} and context = ${context} and stream_key = ${streamKey} for share)
         select exists (select from new) as is_new, exists (select from parked) as is_parked`,
       ([row]) => ({ isNew: row?.isNew === true, isParked: row?.isParked === true })
     )
@@ -102,8 +108,9 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
   const handle = (delivery: Delivery): Effect.Effect<void, Fenced> => {
     const { envelope } = delivery
     return consume(delivery).pipe(
-      Effect.catchCause((cause) => isFenced(cause) || isTemporary(cause) ? Effect.failCause(cause) : park(delivery, cause)),
-      Effect.catchCause((cause) => isFenced(cause) ? Effect.succeed("fenced" as const) : Effect.failCause(cause)),
+      Effect.catchCauseIf((cause) => !isFenced(cause) && !isTemporary(cause), (cause) => park(delivery, cause)),
+      // Not to be repeated.
+      Effect.catchCauseIf(isFenced, () => Effect.succeed("fenced" as const)),
       Effect.tapCause(() => note(envelope, "retried")),
       persist(`${consumer}: ${envelope.type} ${envelope.id}`),
       Effect.flatMap((outcome) => outcome === "fenced" ? new Fenced({ consumer }) : note(envelope, outcome)),

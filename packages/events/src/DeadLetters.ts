@@ -69,8 +69,8 @@ export const make = (sql: SqlClient.SqlClient, consumer: string) => {
     park: (envelope: Envelope, reason: string | null): Effect.Effect<void, SqlError.SqlError> =>
       Effect.asVoid(sql`
         with stream as (
-          insert into parked_stream (consumer, context, stream_key) values (${consumer}, ${envelope.context}, ${envelope.streamKey})
-          on conflict do nothing)
+          insert into parked_stream (consumer, context, stream_key)
+          values (${consumer}, ${envelope.context}, ${envelope.streamKey}) on conflict do nothing)
         insert into dead_letter (consumer, context, stream_key, sequence, event_id, type, occurred_at, traceparent, cause_id,
           fingerprint, avro, body, reason)
         values (${consumer}, ${envelope.context}, ${envelope.streamKey}, ${envelope.sequence}, ${envelope.id}, ${envelope.type},

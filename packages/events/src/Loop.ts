@@ -11,7 +11,6 @@ export const LoopHealth = Context.Reference<
 
 /** A loop's mark of success, for `LoopHealth` and for the metrics. */
 export const register = (name: string, within: Duration.Input = "30 seconds") =>
-  Effect.gen(function*() {
-    const told = yield* (yield* LoopHealth)(name, within)
-    return Effect.andThen(Metrics.loopSucceeded(name), told)
-  })
+  Effect.flatMap(LoopHealth, (tell) => tell(name, within)).pipe(
+    Effect.map((told) => Effect.andThen(Metrics.loopSucceeded(name), told))
+  )

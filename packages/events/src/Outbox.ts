@@ -48,9 +48,9 @@ export class Outbox extends Context.Service<Outbox, {
           const [first] = bodies
           if (first === undefined) return
           if (bodies.some((one) => one.context !== context || one.streamKey !== first.streamKey)) {
-            return yield* Effect.die(new Error(`The outbox of ${context} was told events of several streams or of another context`))
+            return yield* Effect.die(new Error(`The outbox of ${context} was told of several streams or of another context`))
           }
-          const ids = yield* Effect.all(events.map(() => random.uuidV7()))
+          const ids = yield* Effect.forEach(events, () => random.uuidV7())
           yield* sql`
             insert into outbox (partition, stream_key, traceparent, cause_id, sequence, event_id, type, fingerprint, body)
             select ${partitionOf(first.streamKey, partitions)}, ${first.streamKey}, ${(yield* TraceContext.current) ?? null},

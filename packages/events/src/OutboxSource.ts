@@ -65,20 +65,24 @@ export const postgres = (context: EventContext, lease: Duration.Duration) =>
     })
 
     /** Those that nobody has taken over since they were claimed. */
-    const mine = () =>
-      sql`unnest(${held.map(({ partition }) => partition)}::int[], ${held.map(({ epoch }) => epoch)}::int8[]) as h (partition, epoch)
+    const mine = () => {
+      const [partitions, epochs] = [held.map(({ partition }) => partition), held.map(({ epoch }) => epoch)]
+      return sql`unnest(${partitions}::int[], ${epochs}::int8[]) as h (partition, epoch)
         join relay_partition r on r.partition = h.partition and r.epoch = h.epoch`
+    }
 
     /** Bounded, since it is only looked at. */
     const count = Effect.flatMap(
-      sql<{ readonly pending: number }>`select count(*)::int as pending from (select from outbox where published_at is null limit 10000) p`,
+      sql<{ readonly pending: number }>`
+        select count(*)::int as pending from (select from outbox where published_at is null limit 10000) p`,
       ([row]) => Metric.update(pending, row?.pending ?? 0)
     )
 
     const learn = Effect.fnUntraced(function*(rows: ReadonlyArray<Row>) {
-      const unknown = [...new Set(rows.map(({ fingerprint }) => fingerprint))].filter((one) => Codecs.writerOf(one) === undefined)
-      if (unknown.length === 0) return
-      const found = yield* sql<{ readonly avro: string }>`select avro from event_schema where fingerprint = any (${unknown}::text[])`
+      const unknown = new Set(rows.map(({ fingerprint }) => fingerprint).filter((one) => Codecs.writerOf(one) === undefined))
+      if (unknown.size === 0) return
+      const found = yield* sql<{ readonly avro: string }>`
+        select avro from event_schema where fingerprint = any (${[...unknown]}::text[])`
       for (const { avro } of found) Codecs.learn(avro)
     })
 

@@ -7,7 +7,8 @@ import { persist } from "./Persistence.ts"
 /** Rows deleted in one statement. */
 const batch = 5000
 
-const before = (sql: SqlClient.SqlClient, age: Duration.Duration) => sql`now() - ${Duration.toSeconds(age)}::float8 * interval '1 second'`
+const asInterval = (sql: SqlClient.SqlClient, age: Duration.Duration) =>
+  sql`${Duration.toSeconds(age)}::float8 * interval '1 second'`
 
 /** Deletes in bounded batches, so that no statement holds many rows for long. Returns how many rows are gone. */
 const deleteAll = Effect.fnUntraced(function*(table: string, which: (sql: SqlClient.SqlClient) => Statement.Fragment) {
@@ -15,7 +16,8 @@ const deleteAll = Effect.fnUntraced(function*(table: string, which: (sql: SqlCli
   const name = sql.literal(table)
   let gone = 0
   for (let last = batch; last === batch; gone += last) {
-    const rows = yield* sql`delete from ${name} where ctid = any (array (select ctid from ${name} where ${which(sql)} limit ${batch})) returning 1`
+    const rows = yield* sql`
+      delete from ${name} where ctid = any (array (select ctid from ${name} where ${which(sql)} limit ${batch})) returning 1`
     last = rows.length
   }
   return gone
@@ -23,20 +25,20 @@ const deleteAll = Effect.fnUntraced(function*(table: string, which: (sql: SqlCli
 
 /** Events that were published longer ago than `age`: older replays are not possible from here. */
 export const pruneOutbox = (age: Duration.Duration): Effect.Effect<number, SqlError.SqlError, SqlClient.SqlClient> =>
-  deleteAll("outbox", (sql) => sql`published_at < ${before(sql, age)}`)
+  deleteAll("outbox", (sql) => sql`published_at < now() - ${asInterval(sql, age)}`)
 
 /**
  * What was consumed longer ago than `age`. An event that comes again after that takes effect a second time: `age` must
  * exceed the time for which the transport keeps events.
  */
 export const pruneInbox = (age: Duration.Duration): Effect.Effect<number, SqlError.SqlError, SqlClient.SqlClient> =>
-  deleteAll("inbox", (sql) => sql`consumed_at < ${before(sql, age)}`)
+  deleteAll("inbox", (sql) => sql`consumed_at < now() - ${asInterval(sql, age)}`)
 
-/** Events in the PostgreSQL log of the service's own context that are older than `age` and were consumed by all that consume them. */
+/** Events in the PostgreSQL log of the service's own context that are older than `age` and consumed by all that do so. */
 export const pruneLog = Effect.fnUntraced(function*(context: EventContext, age: Duration.Duration) {
   const sql = yield* SqlClient.SqlClient
   const [row] = yield* sql<{ readonly gone: bigint }>`
-    select ${sql.literal(`events.prune_${context}`)}(${Duration.toSeconds(age)}::float8 * interval '1 second') as gone`
+    select ${sql.literal(`events.prune_${context}`)}(${asInterval(sql, age)}) as gone`
   return Number(row?.gone ?? 0)
 })
 

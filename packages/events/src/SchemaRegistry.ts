@@ -23,21 +23,18 @@ export class SchemaRegistry extends Context.Service<SchemaRegistry, {
     const ids = new Map<string, number>()
     const schemas = new Map<number, string>()
 
+    const unavailable = (what: string) => (cause: unknown) =>
+      new TransportUnavailable({ detail: `The schema registry at ${url} ${what}`, cause })
+
     const ask = (request: HttpClientRequest.HttpClientRequest) =>
-      client.execute(request).pipe(
-        Effect.timeout("5 seconds"),
-        Effect.mapError((cause) => new TransportUnavailable({ detail: `The schema registry at ${url} does not answer`, cause }))
-      )
+      client.execute(request).pipe(Effect.timeout("5 seconds"), Effect.mapError(unavailable("does not answer")))
 
     /** Also a refusal is waited out: an event is never dropped because of it, and somebody has to look. */
     const expect = <A, I>(schema: Schema.Codec<A, I>) => (response: HttpClientResponse.HttpClientResponse) =>
       HttpClientResponse.filterStatusOk(response).pipe(
         Effect.flatMap(HttpClientResponse.schemaBodyJson(schema)),
-        Effect.mapError((cause) =>
-          new TransportUnavailable({ detail: `The schema registry at ${url} answered ${response.status} to ${response.request.url}`, cause }))
+        Effect.mapError(unavailable(`answered ${response.status} to ${response.request.url}`))
       )
-
-    const json = (request: HttpClientRequest.HttpClientRequest, body: Schema.Json) => HttpClientRequest.bodyJsonUnsafe(request, body)
 
     return SchemaRegistry.of({
       idOf: Effect.fn("SchemaRegistry.idOf")(function*(subject, avro) {
@@ -45,12 +42,14 @@ export class SchemaRegistry extends Context.Service<SchemaRegistry, {
         const known = ids.get(key)
         if (known !== undefined) return known
         const path = encodeURIComponent(subject)
-        yield* ask(json(HttpClientRequest.put(`${url}/config/${path}`), { compatibility: "FULL_TRANSITIVE" })).pipe(
-          Effect.flatMap(expect(Schema.Unknown))
-        )
-        const { id } = yield* ask(json(HttpClientRequest.post(`${url}/subjects/${path}/versions`), { schema: avro })).pipe(
-          Effect.flatMap(expect(Schema.Struct({ id: Schema.Int })))
-        )
+        const rule = HttpClientRequest.bodyJsonUnsafe(HttpClientRequest.put(`${url}/config/${path}`), {
+          compatibility: "FULL_TRANSITIVE"
+        })
+        yield* Effect.flatMap(ask(rule), expect(Schema.Unknown))
+        const version = HttpClientRequest.bodyJsonUnsafe(HttpClientRequest.post(`${url}/subjects/${path}/versions`), {
+          schema: avro
+        })
+        const { id } = yield* Effect.flatMap(ask(version), expect(Schema.Struct({ id: Schema.Int })))
         ids.set(key, id)
         return id
       }),

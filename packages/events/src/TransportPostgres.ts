@@ -28,7 +28,7 @@ export const layerPostgres = (options: Partial<Subscriber.Options> = {}) =>
     const settings = { ...defaults, ...options }
     const logs = new Map<EventContext, Log.Log>()
     const logOf = (context: EventContext) => {
-      const log = logs.get(context) ?? Log.make(sql, context, { notifies: settings.acrossProcesses })
+      const log = logs.get(context) ?? Log.make(sql, context, settings.acrossProcesses)
       logs.set(context, log)
       return log
     }

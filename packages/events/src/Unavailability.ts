@@ -1,4 +1,4 @@
-import { Cause } from "effect"
+import { Cause, Predicate } from "effect"
 import { SqlError } from "effect/sql"
 import { isUnavailable } from "@marketplace/postgres/Database"
 
@@ -18,7 +18,7 @@ export const unavailable: ReadonlySet<string> = new Set([
 const says = (error: unknown): boolean =>
   SqlError.isSqlError(error)
     ? isUnavailable(error)
-    : typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string" && unavailable.has(error._tag)
+    : Predicate.hasProperty(error, "_tag") && typeof error._tag === "string" && unavailable.has(error._tag)
 
 /** Whether the same work may succeed later. Repositories make defects of SQL errors, so these count like failures. */
 export const isTemporary = (cause: Cause.Cause<unknown>): boolean =>

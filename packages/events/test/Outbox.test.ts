@@ -9,6 +9,7 @@ import { EventTransport, TransportUnavailable } from "../src/EventTransport.ts"
 import { CurrentCause, Outbox } from "../src/Outbox.ts"
 import * as OutboxSource from "../src/OutboxSource.ts"
 import * as Relay from "../src/Relay.ts"
+import * as Retention from "../src/Retention.ts"
 import { layerPostgres } from "../src/TransportPostgres.ts"
 import { Wakeups } from "../src/Wakeups.ts"
 import * as World from "./World.ts"
@@ -80,6 +81,24 @@ describe("Outbox", () => {
     assert.isTrue(Exit.hasDies(yield* append(World.statusChanged(one), World.statusChanged(other))))
     assert.isTrue(Exit.hasDies(yield* append(World.stockChanged(one, 1))))
     assert.deepStrictEqual(yield* pending, [])
+  }))
+})
+
+describe("Retention", () => {
+  test("forgets what was published long ago, and nothing else", Effect.fnUntraced(function*() {
+    const [old, young] = [yield* World.newId, yield* World.newId]
+    const service = yield* World.start(order)
+    yield* service.run(Effect.andThen(tell(0, old, "A", "B"), tell(0, young, "A")))
+    yield* service.run(SqlClient.SqlClient.use((sql) => sql`
+      update outbox set occurred_at = now() - interval '90 days', published_at = case sequence when 1 then now() - interval '8 days' end`))
+    yield* service.run(SqlClient.SqlClient.use((sql) => sql`update outbox set published_at = now() where stream_key = ${young}`))
+    assert.strictEqual(yield* service.run(Retention.pruneOutbox(Duration.days(7))), 1)
+    assert.deepStrictEqual(yield* pending, [{ streamKey: old, sequence: 2 }])
+
+    yield* service.run(SqlClient.SqlClient.use((sql) => sql`
+      insert into inbox (consumer, event_id, consumed_at) values ('order', ${old}, now() - interval '8 days'), ('order', ${young}, now())`))
+    assert.strictEqual(yield* service.run(Retention.pruneInbox(Duration.days(7))), 1)
+    assert.strictEqual(yield* service.run(Retention.pruneInbox(Duration.days(7))), 0)
   }))
 })
 

@@ -10,6 +10,7 @@ import * as Codecs from "../src/Codecs.ts"
 import * as Consumer from "../src/Consumer.ts"
 import type { Envelope } from "../src/Envelope.ts"
 import { EventTransport } from "../src/EventTransport.ts"
+import { Outbox } from "../src/Outbox.ts"
 import * as Retention from "../src/Retention.ts"
 import { layerPostgres } from "../src/TransportPostgres.ts"
 import { transportContract } from "./transportContract.ts"
@@ -110,6 +111,22 @@ describe("The log in PostgreSQL", () => {
     yield* order.run(publish([yield* World.envelope(World.statusChanged(key), 4)]))
     const effects = yield* World.eventually(World.effects("product"), (all) => all.some(({ sequence }) => sequence === 4))
     assert.deepStrictEqual(effects.map(({ sequence }) => sequence), [1, 2, 3, 4])
+  }))
+
+  test("goes on in the trace of the event, which is the cause of what its consumer tells", Effect.fnUntraced(function*() {
+    const [key, variant] = [yield* World.newId, yield* World.newId]
+    const event = yield* World.envelope(World.statusChanged(key), 1)
+    yield* World.start(Consumer.layer("product", Effect.map(Outbox, (outbox) => ({
+      OrderStatusChanged: () => outbox.append({ after: 0, events: [World.stockChanged(variant, 1)] }),
+      ProductStockChanged: () => Effect.void
+    }))).pipe(Layer.provide(Outbox.layer("product")), Layer.provide(processOf("product"))))
+    yield* (yield* World.start(processOf("order"))).run(publish([event]))
+    const outbox = World.asOwner(SqlClient.SqlClient.use((sql) =>
+      sql<{ traceparent: string; causeId: string }>`select traceparent, cause_id from product_service.outbox`))
+    const [told] = yield* World.eventually(outbox, (rows) => rows.length === 1)
+    assert.strictEqual(told?.causeId, event.id)
+    assert.strictEqual(told?.traceparent.split("-")[1], event.traceparent?.split("-")[1])
+    assert.notStrictEqual(told?.traceparent, event.traceparent)
   }))
 
   test("moves the offset past events that are skipped", Effect.fnUntraced(function*() {

@@ -48,7 +48,7 @@ export class Mongo extends Context.Service<Mongo, {
     const attributes = { [Database.system]: "mongodb", [Database.namespace]: name }
     const run = <A>(command: () => Promise<A>) =>
       Effect.tryPromise({ try: command, catch: failure }).pipe(
-        Effect.withSpan("mongodb", { kind: "client", attributes, captureStackTrace: false })
+        Effect.withSpan("mongodb", { kind: "client", attributes }, { captureStackTrace: false })
       )
     return Mongo.of({
       collection: (collection) => client.db(name).collection(collection),

@@ -44,9 +44,10 @@ export class Redis extends Context.Service<Redis, {
       else client.once("ready", ready)
       return Effect.sync(() => client.off("ready", ready))
     }).pipe(Effect.timeoutOption("2 seconds"))
+    const attributes = { [Database.system]: "redis" }
     const run = <A>(command: (client: Client) => Promise<A>) =>
       Effect.tryPromise({ try: () => command(client), catch: (cause) => new RedisUnavailable({ cause }) }).pipe(
-        Effect.withSpan("redis", { kind: "client", attributes: { [Database.system]: "redis" }, captureStackTrace: false })
+        Effect.withSpan("redis", { kind: "client", attributes }, { captureStackTrace: false })
       )
     return Redis.of({ run, ping: Effect.asVoid(run((client) => client.ping())) })
   }))

@@ -21,5 +21,5 @@ export const snapshots = (): ReadonlyMap<string, string> =>
     [paths.openApi, format(openApi())],
     [paths.asyncApi, format(asyncApi())],
     [paths.lifecycles, lifecycles()],
-    ...eventContracts.map(({ avro, name }) => [`${paths.current}/${name}.avsc`, format(avro)] as const)
+    ...eventContracts().map(({ avro, name }) => [`${paths.current}/${name}.avsc`, format(avro)] as const)
   ])

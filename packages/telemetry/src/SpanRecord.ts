@@ -39,7 +39,7 @@ export const attributes = (entries: Iterable<readonly [string, unknown]>): SpanR
 
 /** Effect names the span of a request by its method alone, because it begins before there is a route. */
 export const nameOf = (name: string, { [Http.route]: route }: SpanRecord["attributes"]): string =>
-  typeof route === "string" ? `${name} ${route}` : name
+  typeof route === "string" && !name.includes(route) ? `${name} ${route}` : name
 
 /** In one line, bounded, without secrets. */
 export const errorText = (message: string): string => Redaction.oneLine(Redaction.text(message)).slice(0, 500)

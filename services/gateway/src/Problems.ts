@@ -56,9 +56,10 @@ ${translated === undefined ? "" : `<p lang="ko">${escape(translated)}</p>\n`}<p>
 
 /** `GET /problems/<slug>`: for whoever follows the `type` of a problem document. */
 export const pages = HttpRouter.use(Effect.fnUntraced(function*(router) {
-  const known = new Map(kinds().map((kind) => [kind.slug, page(kind)]))
-  yield* router.add("GET", `${prefix}:slug`, Effect.map(HttpRouter.params, ({ slug = "" }) => {
-    const html = known.get(slug)
+  const known = yield* Effect.cached(Effect.sync(() => new Map(kinds().map((kind) => [kind.slug, page(kind)]))))
+  yield* router.add("GET", `${prefix}:slug`, Effect.gen(function*() {
+    const { slug = "" } = yield* HttpRouter.params
+    const html = (yield* known).get(slug)
     return html === undefined
       ? HttpServerResponse.empty({ status: 404 })
       : HttpServerResponse.html(html).pipe(HttpServerResponse.setHeader("cache-control", "public, max-age=3600"))

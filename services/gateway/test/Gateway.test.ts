@@ -22,7 +22,7 @@ const assertProblem = (answer: Answer, status: number, slug: string) => {
   assert.strictEqual(answer.body.traceId, answer.headers.get("x-trace-id"))
 }
 
-layer(world(), { excludeTestServices: true })("the gateway", (it) => {
+layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: true })("the gateway", (it) => {
   it.effect("passes a request on and its answer back", () => Effect.gen(function*() {
     yield* arrivals
     const upstream = yield* Upstream
@@ -157,6 +157,14 @@ layer(world(), { excludeTestServices: true })("the gateway", (it) => {
     assertProblem(answer, 503, "unavailable")
     assert.strictEqual(answer.headers.get("retry-after"), "1")
     assert.isBelow(performance.now() - begin, 2000)
+  }))
+
+  it.effect("waits for no service that does not answer", () => Effect.gen(function*() {
+    const upstream = yield* Upstream
+    upstream.answer = () => {}
+    const answer = yield* call("/v1/orders", { method: "POST", headers: yield* authorization() })
+    assertProblem(answer, 503, "unavailable")
+    assert.strictEqual((yield* arrivals).length, 1)
   }))
 
   it.effect("sends nothing twice", () => Effect.gen(function*() {

@@ -30,7 +30,10 @@ const postgres = Layer.unwrap(Effect.gen(function*() {
   return Option.isSome(given) ? Layer.orDie(PostgresServer.layerConfig) : embedded
 }))
 
-/** One process per service on Kafka, Schema Registry, MongoDB, Redis and PostgreSQL, all on this machine. */
+/**
+ * One process per service, run from source or, with `MARKETPLACE_BUNDLES`, from the bundles that the images run; on Kafka,
+ * Schema Registry, MongoDB, Redis and PostgreSQL, all on this machine.
+ */
 const marketplace = Effect.gen(function*() {
   const base = yield* directory
   const logs = `${base}/full/logs`
@@ -49,8 +52,10 @@ const marketplace = Effect.gen(function*() {
   const logOf = (name: string) => `${logs}/${name}.log`
 
   yield* Layer.build(Server.serve(OtlpReceiver.layer, { service: "traces", port: Config.succeed(ports.traces), maxBodySize: 16 * 1024 * 1024 }))
+  const bundles = yield* Config.option(Config.String("MARKETPLACE_BUNDLES"))
+  const entryOf = (name: string) => Option.match(bundles, { onNone: () => ({}), onSome: (folder) => ({ entry: `${folder}/${name}/main.mjs` }) })
   yield* Effect.forEach(Environment.processNames, (name) =>
-    Processes.start({ name, environment: environmentOf(name), logFile: logOf(name) }))
+    Processes.start({ name, environment: environmentOf(name), logFile: logOf(name), ...entryOf(name) }))
   yield* Seeding.seed(environmentOf)
   yield* Effect.forEach(Environment.processNames, (name) => Processes.untilReady(name, ports.urlOf(name), logOf(name)), { concurrency: "unbounded" })
 

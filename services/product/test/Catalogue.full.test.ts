@@ -109,7 +109,7 @@ layer(World, { excludeTestServices: true })("events that wait in MongoDB", (it) 
     }
   }))
 
-  it.effect.skipIf(!isOurs)("survive kill -9 with the state they tell of; meanwhile all has to wait", () => Effect.gen(function*() {
+  it.effect.skipIf(!isOurs)("survive kill -9 with their state; meanwhile all has to wait", () => Effect.gen(function*() {
     const repository = yield* ProductRepository
     const product = yield* listed()
     yield* repository.update(product.id, dearer(2))

@@ -36,8 +36,8 @@ export const listed = Effect.fnUntraced(function*(status?: Product["status"]) {
   return product
 })
 
-const eventOf = (product: Product) =>
-  ProductCreated.make({ productId: product.id, enterpriseId: product.enterpriseId, variantIds: product.variants.map(({ id }) => id) })
+const eventOf = ({ enterpriseId, id, variants }: Product) =>
+  ProductCreated.make({ productId: id, enterpriseId, variantIds: variants.map((variant) => variant.id) })
 
 /** Makes the first variant dearer by one, and tells so many events. */
 export const dearer = (events: number): Rule<never> => (product) =>
@@ -124,7 +124,7 @@ export const catalogueContract = <R, E, S>(
       assert.deepStrictEqual(yield* sequences(product.id), numbers(1, 41))
     }))
 
-    it.effect("shows the latest stock of each variant, in whatever order and however often it is told", () => Effect.gen(function*() {
+    it.effect("shows the latest stock of a variant, in whatever order and how often it is told", () => Effect.gen(function*() {
       const products = yield* ProductRepository
       const product = yield* listed()
       const [small, large] = product.variants.map(({ id }) => id)

@@ -38,7 +38,8 @@ export class Passwords extends Context.Service<Passwords, {
     const hash = Effect.fn("Passwords.hash")(function*(password: Redacted.Redacted) {
       const salt = yield* random.randomBytes(16)
       const tag = yield* bulkhead(derive(password, salt, tagLength, parameters))
-      return `$argon2id$v=19$m=${parameters.memory},t=${parameters.passes},p=${parameters.parallelism}$${base64(salt)}$${base64(tag)}`
+      const { memory, parallelism, passes } = parameters
+      return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${base64(salt)}$${base64(tag)}`
     })
     const nobody = yield* Effect.orDie(hash(Redacted.make("nobody has this password")))
 

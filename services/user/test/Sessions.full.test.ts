@@ -54,7 +54,7 @@ layer(on(inject("redisUrl")), { excludeTestServices: true })("copies of sessions
     assert.isNotNull((yield* sessions.find(session.id)).revokedAt)
   }))
 
-  it.effect("are not brought back by who read the record before a revocation and copies it afterwards", () => Effect.gen(function*() {
+  it.effect("bring no session back whose record was read before its revocation", () => Effect.gen(function*() {
     const sessions = yield* SessionRepository
     const redis = yield* Redis
     const { id } = yield* opened

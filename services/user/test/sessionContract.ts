@@ -29,7 +29,8 @@ export const opened = Effect.gen(function*() {
   const members = yield* MemberRepository
   const sessions = yield* SessionRepository
   const memberId = MemberId.make(yield* newId)
-  yield* members.insert(createVerified({ id: memberId, email: Email.make(`${memberId}@example.com`), name: "민지" }), "$argon2id$")
+  const email = Email.make(`${memberId}@example.com`)
+  yield* members.insert(createVerified({ id: memberId, email, name: "민지" }), "$argon2id$")
   return yield* sessions.open({ id: yield* newSessionId, memberId, lifetime: Duration.days(30) })
 })
 

@@ -1,4 +1,4 @@
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, FiberMap, Metric, Option, Schedule } from "effect"
+import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, FiberMap, Metric, Option, Schedule } from "effect"
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from "kafkajs"
 import type { EventContext, EventName } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
@@ -80,20 +80,21 @@ export const join = (
       return runPromise(succeeded)
     })
     consumer.on("consumer.heartbeat", isAlive)
-    consumer.on("consumer.crash", ({ payload: { error } }) =>
-      runPromise(Deferred.fail(broken, new TransportUnavailable({ detail: `Kafka: the consumer ${name} crashed`, cause: error }))))
+    const breakUp = (detail: string, cause: unknown) => Deferred.fail(broken, new TransportUnavailable({ detail, cause }))
+    consumer.on("consumer.crash", ({ payload: { error } }) => runPromise(breakUp(`Kafka: the consumer ${name} crashed`, error)))
 
-    /** Only as long as the generation lasts: a later one may be somebody else's. A failed commit is made good by the next. */
+    /** As long as the generation lasts: a later one may be somebody else's. A failed commit is made good by the next. */
     const commit = ({ batch: { partition, topic }, commitOffsetsIfNecessary }: EachBatchPayload, mine: number, last: string) =>
       Effect.suspend(() => {
         if (mine !== generation) return Effect.void
-        const offset = String(BigInt(last) + 1n)
-        return attempt("committing", () => commitOffsetsIfNecessary({ topics: [{ topic, partitions: [{ partition, offset }] }] })).pipe(
+        const topics = [{ topic, partitions: [{ partition, offset: String(BigInt(last) + 1n) }] }]
+        return attempt("committing", () => commitOffsetsIfNecessary({ topics })).pipe(
           Effect.catch((error) => Effect.logDebug(`${name}: an offset is committed later`, error))
         )
       })
 
-    const measure = ({ batch: { highWatermark, partition, topic } }: EachBatchPayload, context: EventContext, last: string) => {
+    const measure = ({ batch }: EachBatchPayload, context: EventContext, last: string) => {
+      const { highWatermark, partition, topic } = batch
       lags.set(`${topic}/${partition}`, Number(BigInt(highWatermark) - BigInt(last) - 1n))
       const lag = [...lags].reduce((sum, [key, lag]) => key.startsWith(`${topic}/`) ? sum + lag : sum, 0)
       return Metric.update(Metrics.consumerLag(name, context), lag)
@@ -115,8 +116,11 @@ export const join = (
       }
       yield* commit(payload, mine, payload.batch.lastOffset())
       yield* measure(payload, context, payload.batch.lastOffset())
-    }, Effect.catchTag("Fenced", () => Effect.void), Effect.tapCause((cause) =>
-      Deferred.fail(broken, new TransportUnavailable({ detail: `${name}: a handler died`, cause }))))
+    }, (effect) =>
+      effect.pipe(
+        Effect.catchTag("Fenced", () => Effect.void),
+        Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : breakUp(`${name}: a handler died`, cause))
+      ))
 
     const eachBatch = Effect.fnUntraced(function*(payload: EachBatchPayload) {
       const { batch, pause, resolveOffset } = payload

@@ -36,7 +36,15 @@ export type Settings = Effect.Success<typeof settings>
 
 const saslOptions = ({ mechanism, password, username }: Config.Success<typeof sasl>): SASLOptions => {
   const credentials = { username, password: Redacted.value(password) }
-  return mechanism === "plain" ? { mechanism, ...credentials } : mechanism === "scram-sha-256" ? { mechanism, ...credentials } : { mechanism, ...credentials }
+  // One type for each mechanism: a mechanism that is one of several fits none of them.
+  switch (mechanism) {
+    case "plain":
+      return { mechanism, ...credentials }
+    case "scram-sha-256":
+      return { mechanism, ...credentials }
+    case "scram-sha-512":
+      return { mechanism, ...credentials }
+  }
 }
 
 export const connection = ({ brokers, sasl, tls }: Settings): KafkaConfig => ({

@@ -26,8 +26,9 @@ export const make = (kafka: Kafka, settings: Settings) => {
             replicationFactor: settings.replicationFactor,
             configEntries: [{ name: "retention.ms", value: String(Duration.toMillis(settings.retention)) }]
           }))
+          if (wanted.length === 0) return
           // False if another process was faster.
-          if (wanted.length > 0) yield* attempt("making topics", () => admin.createTopics({ topics: wanted, waitForLeaders: true }))
+          yield* attempt("making topics", () => admin.createTopics({ topics: wanted, waitForLeaders: true }))
         }),
       () => Effect.ignore(attempt("disconnecting", () => admin.disconnect()))
     )

@@ -36,8 +36,10 @@ interface Row {
  * A context's log in PostgreSQL. The head row is held from the assignment of positions to the commit, so positions become
  * visible in their order: a reader that reads on from the last one it saw misses nothing. There may be gaps, where two
  * relays told the same event at the same moment.
+ *
+ * @param notifies whether other processes are told of each append
  */
-export const make = (sql: SqlClient.SqlClient, context: EventContext, { notifies }: { readonly notifies: boolean }) => {
+export const make = (sql: SqlClient.SqlClient, context: EventContext, notifies = false) => {
   const [log, head, schemas] = ["log", "head", "schema"].map((table) => sql.literal(`events.${context}_${table}`))
   const stored = new Set<string>()
 
@@ -73,7 +75,8 @@ export const make = (sql: SqlClient.SqlClient, context: EventContext, { notifies
           ${text(events.map(({ causeId }) => causeId))}::text[],
           ${events.map(({ fingerprint }) => fingerprint)}::text[],
           ${events.map(({ body }) => body)}::bytea[])
-        with ordinality as e (partition, event_id, type, stream_key, sequence, occurred_at, traceparent, cause_id, fingerprint, body, n)),
+        with ordinality as e (partition, event_id, type, stream_key, sequence, occurred_at, traceparent, cause_id,
+          fingerprint, body, n)),
       fresh as (
         select *, row_number() over (order by n) as nth from told
         where not exists (select from ${log} l where l.event_id = told.event_id)),
@@ -89,17 +92,23 @@ export const make = (sql: SqlClient.SqlClient, context: EventContext, { notifies
         on conflict (event_id) do nothing)
       select ${notifies ? sql`pg_notify('events', ${context})` : sql`before`} from moved`
     // Without it nothing was appended either, and nothing would tell.
-    if (heads.length === 0) yield* Effect.die(new Error(`events.${context}_head has lost its row`))
+    if (heads.length === 0) return yield* Effect.die(new Error(`events.${context}_head has lost its row`))
   })
 
-  const cursors = (after: ReadonlyArray<Cursor>) =>
-    sql`unnest(${after.map(({ partition }) => partition)}::int[], ${after.map(({ position }) => position)}::int8[]) as a (partition, position)`
+  const cursors = (after: ReadonlyArray<Cursor>) => {
+    const [partitions, positions] = [after.map(({ partition }) => partition), after.map(({ position }) => position)]
+    return sql`unnest(${partitions}::int[], ${positions}::int8[]) as a (partition, position)`
+  }
 
   /** At most `limit` events of each partition, in the order of their positions. */
-  const read = (after: ReadonlyArray<Cursor>, types: ReadonlySet<EventName>, limit: number): Effect.Effect<ReadonlyArray<Entry>, SqlError.SqlError> =>
+  const read = (
+    after: ReadonlyArray<Cursor>,
+    types: ReadonlySet<EventName>,
+    limit: number
+  ): Effect.Effect<ReadonlyArray<Entry>, SqlError.SqlError> =>
     sql<Row>`
-      select l.partition, l.position, event_id as id, type, stream_key, sequence, occurred_at, traceparent, cause_id, fingerprint,
-        case when type = any (${[...types]}::text[]) then body end as body
+      select l.partition, l.position, event_id as id, type, stream_key, sequence, occurred_at, traceparent, cause_id,
+        fingerprint, case when type = any (${[...types]}::text[]) then body end as body
       from ${cursors(after)}
       cross join lateral (
         select * from ${log} l where l.partition = a.partition and l.position > a.position order by l.position limit ${limit}) l

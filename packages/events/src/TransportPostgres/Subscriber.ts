@@ -68,11 +68,13 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
       owner,
       duration: lease
     })
+    // After the work has been stopped, since the scope closes in reverse.
+    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(leases.release, "2 seconds")))
     const held = new Map<string, Held>()
     const working = yield* FiberMap.make<string>()
-    const feeds = yield* Effect.forEach(contexts, (context) =>
-      Effect.map(wakeups.listen(`log/${context}`), (listener) => ({ context, listener, log: Log.make(sql, context, { notifies: acrossProcesses }) })))
-    const wake = (context: EventContext) => Effect.forEach(feeds, (feed) => feed.context === context ? feed.listener.wake : Effect.void)
+    const feeds: ReadonlyArray<Feed> = yield* Effect.forEach(contexts, (context) =>
+      Effect.map(wakeups.listen(`log/${context}`), (listener) => ({ context, listener, log: Log.make(sql, context) })))
+    const wake = (context: EventContext) => feeds.find((feed) => feed.context === context)?.listener.wake ?? Effect.void
 
     /** Moves the offset, unless another instance has the partition: then its epoch is another. */
     const move = (one: Held, position: bigint): Effect.Effect<void, Fenced | SqlError.SqlError> =>
@@ -90,7 +92,7 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
         if (envelope !== undefined) yield* handle({ envelope, settle: move(one, position) })
         skipped = envelope === undefined ? position : undefined
       }
-      
+      if (skipped !== undefined) yield* move(one, skipped)
       one.busy = false
       if (one.more) yield* wake(one.context)
     }, (effect, one) =>
@@ -164,7 +166,6 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
       return yield* Effect.forever(Effect.flatMap(Queue.take(told), ({ payload }) => wakeups.wake(`log/${payload}`)))
     })).pipe(persist(`${consumer}: listening to other processes`))
 
-    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(leases.release, "2 seconds")))
     const renewing = Effect.forever(Effect.andThen(
       claim.pipe(persist(`${consumer}: claiming partitions`)),
       Effect.sleep(Duration.times(lease, 1 / 3))

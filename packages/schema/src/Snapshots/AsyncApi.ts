@@ -6,7 +6,7 @@ const contexts = Struct.keys(consumed)
 
 const topicOf = (context: EventContext) => `${context}.events`
 
-const of = (context: EventContext) => eventContracts.filter((event) => event.context === context)
+const of = (context: EventContext) => eventContracts().filter((event) => event.context === context)
 
 const ref = ($ref: string) => ({ $ref })
 
@@ -101,6 +101,6 @@ export const asyncApi = () => ({
   ]),
   components: {
     schemas: { headers },
-    messages: Object.fromEntries(eventContracts.map((event) => [event.name, messageOf(event)]))
+    messages: Object.fromEntries(eventContracts().map((event) => [event.name, messageOf(event)]))
   }
 })

@@ -22,7 +22,7 @@ const avroOf = (text: string): AvroRecord => JSON.parse(text)
 /** Why the events of now and the released ones could not read each other, in sentences; also events that are gone. */
 export const incompatibilities = (releases: ReadonlyArray<Release>): ReadonlyArray<string> =>
   releases.flatMap(({ avro, event, version }) => {
-    const now = eventContracts.find(({ name }) => name === event)
+    const now = eventContracts().find(({ name }) => name === event)
     return now === undefined
       ? [`${event}: released as version ${version}, and no longer published`]
       : compatible(now.avro, avro).map((problem) => `against ${event}.v${version}: ${problem}`)
@@ -34,7 +34,7 @@ export const incompatibilities = (releases: ReadonlyArray<Release>): ReadonlyArr
  */
 export const nextReleases = Effect.fn("Releases.nextReleases")(function*(releases: ReadonlyArray<Release>) {
   const files = new Map<string, string>()
-  for (const { avro, golden, name } of eventContracts) {
+  for (const { avro, golden, name } of eventContracts()) {
     const latest = Option.fromUndefinedOr(releases.findLast(({ event }) => event === name))
     if (Option.exists(latest, (release) => canonical(release.avro) === canonical(avro))) continue
     const version = `${name}.v${Option.match(latest, { onNone: () => 1, onSome: (release) => release.version + 1 })}`

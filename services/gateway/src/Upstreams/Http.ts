@@ -13,8 +13,8 @@ import { Unavailable } from "@marketplace/schema/Problems"
 import type { EventContext } from "@marketplace/schema/Topology"
 import { Upstreams } from "../Upstreams.ts"
 
-/** Until an upstream must have begun its answer: longer than the longest wait for a payment provider. */
-const timeout = Duration.seconds(30)
+/** Until an upstream must have begun its answer; longer than the longest wait for a payment provider. */
+const timeout = Config.Duration("GATEWAY_UPSTREAM_TIMEOUT").pipe(Config.withDefault(Duration.seconds(30)))
 
 /** For the next hop alone (RFC 9110, 7.6.1), beside what `Connection` names. */
 const hopByHop = [
@@ -48,6 +48,7 @@ const upstream = Effect.fnUntraced(function*(setting: string) {
  */
 export const layer = Layer.effect(Upstreams, Effect.gen(function*() {
   const client = yield* HttpClient.HttpClient
+  const duration = yield* timeout
   const services: Readonly<Record<EventContext, () => string | undefined>> = {
     user: yield* upstream("USER_URL"),
     product: yield* upstream("PRODUCT_URL"),
@@ -69,7 +70,7 @@ export const layer = Layer.effect(Upstreams, Effect.gen(function*() {
         )
       const sent = HttpClientRequest.makeWith(method, url, UrlParams.empty, Option.none(), kept, yield* bodyOf(request))
       const response = yield* client.execute(sent).pipe(
-        Effect.timeoutOrElse({ duration: timeout, orElse: () => away("no answer in time") }),
+        Effect.timeoutOrElse({ duration, orElse: () => away("no answer in time") }),
         Effect.catchTag("HttpClientError", ({ message }) => away(message))
       )
       const answer = HttpServerResponse.fromClientResponse(response)

@@ -53,7 +53,10 @@ export interface Choices {
   readonly servers: Environment
 }
 
-/** The environment of each process, as a deployment would set it; what the user's own environment says goes first. */
+/** What this process was given, for the settings that it does not choose itself. */
+const inherited: Environment = Object.fromEntries(Object.entries(process.env).flatMap(([name, value]) => value === undefined ? [] : [[name, value]]))
+
+/** The environment of each process, as a deployment would set it. */
 export const make = Effect.fn("Environment.make")(function*({ ports: { portOf, traces, urlOf }, postgres, secrets, servers }: Choices) {
   const keys = yield* serviceKeys
   const shared: Environment = {
@@ -76,6 +79,7 @@ export const make = Effect.fn("Environment.make")(function*({ ports: { portOf, t
     const role = roles[name]
     const pem = keys.privatePem.get(name)
     return {
+      ...inherited,
       ...shared,
       ...Secrets.toEnvironment(secrets),
       PORT: String(portOf(name)),

@@ -38,7 +38,7 @@ export const start = Effect.fn("Processes.start")(function*({ entry, environment
     const begun = yield* Clock.currentTimeMillis
     const child = yield* Effect.sync(() => {
       const child = spawn(process.execPath, [entry ?? entryOf(name)], {
-        env: { ...environment, ...process.env, ...environment },
+        env: environment,
         stdio: ["ignore", "pipe", "pipe"]
       })
       const log = createWriteStream(logFile, { flags: "a" })

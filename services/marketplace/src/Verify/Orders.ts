@@ -102,19 +102,19 @@ export const orders: ReadonlyArray<Invariant> = [
     says: "An order or a seller's part is where its last move led.",
     holds: "always",
     violations: `
-      with last as (
+      with move as (
         select distinct on (order_id, scope, seller_order_id) order_id, scope, seller_order_id, to_status from ${steps} t
         order by order_id, scope, seller_order_id, position desc),
-      now as (
+      standing as (
         select id as order_id, 'order' as scope, null::uuid as seller_order_id, status, created_at from order_service.orders
         union all
         select order_id, 'sellerOrder', s.id, s.status, created_at
         from order_service.seller_order s join order_service.orders o on o.id = s.order_id)
-      select now.order_id, now.scope, now.seller_order_id, now.status, last.to_status
-      from scope, now left join last on last.order_id = now.order_id and last.scope = now.scope
-        and last.seller_order_id is not distinct from now.seller_order_id
-      where now.created_at >= since
-        and now.status is distinct from coalesce(last.to_status, case now.scope when 'sellerOrder' then ${firstPart} end)`
+      select s.order_id, s.scope, s.seller_order_id, s.status, m.to_status
+      from scope, standing s left join move m on m.order_id = s.order_id and m.scope = s.scope
+        and m.seller_order_id is not distinct from s.seller_order_id
+      where s.created_at >= since
+        and s.status is distinct from coalesce(m.to_status, case s.scope when 'sellerOrder' then ${firstPart} end)`
   },
   {
     name: "orders.parts-follow-the-order",

@@ -22,9 +22,9 @@ export const readModels: ReadonlyArray<Invariant> = [
       select coalesce(m.id, o.member_id) as member_id, m.purchases, o.placed
       from scope, user_service.member m
       full join (
-        select o.member_id, count(*) as placed, max(t.at) as last from order_service.orders o
-        join order_service.order_timeline t on t.order_id = o.id and t.scope = 'order' and t.to_status = 'PLACED' and t.cause = 'pay'
-        where o.status = 'PLACED' group by o.member_id) o on o.member_id = m.id
+        select member_id, count(*) as placed, max(moved_at) as last from (
+          select o.member_id, (select max(t.at) from order_service.order_timeline t where t.order_id = o.id) as moved_at
+          from order_service.orders o where o.status = 'PLACED') o group by member_id) o on o.member_id = m.id
       where m.purchases is distinct from coalesce(o.placed, 0) and coalesce(o.last, '-infinity') < settled`
   }
 ]

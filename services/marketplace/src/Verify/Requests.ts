@@ -9,12 +9,12 @@ const kept = "now() - interval '23 hours'"
 
 /** Every resource was asked for with one key, and every key has its resource. */
 const once = (service: string, table: string, route: string) => `
-  select r.id, r.member_id, count(i.key) as keys
+  select r.id, r.member_id::text, count(i.key) as keys
   from scope, ${service}.${table} r
   left join ${service}.idempotency i on i.resource_id = r.id and i.route = ${Script.literal(route)} and i.caller = r.member_id::text
   where r.created_at >= greatest(since, ${kept}) group by r.id having count(i.key) <> 1
   union all
-  select i.resource_id, i.caller::uuid, null from scope, ${service}.idempotency i
+  select i.resource_id, i.caller, null from scope, ${service}.idempotency i
   where i.route = ${Script.literal(route)} and i.created_at >= since
     and not exists (select from ${service}.${table} r where r.id = i.resource_id and r.member_id::text = i.caller)`
 

@@ -45,10 +45,12 @@ export const make = Effect.gen(function*() {
   const mongo = yield* Mongo
   const random = yield* SecureRandom.SecureRandom
   const wakeups = yield* Wakeups
-  yield* mongo.run(() =>
-    openSchemas(mongo).bulkWrite(Codecs.writersOf("product").map(({ avro, fingerprint }) => ({
-      updateOne: { filter: { _id: fingerprint }, update: { $setOnInsert: { avro } }, upsert: true }
-    })))
+  const writers = Codecs.writersOf("product").map(({ avro, fingerprint }) => ({
+    updateOne: { filter: { _id: fingerprint }, update: { $setOnInsert: { avro } }, upsert: true }
+  }))
+  // of instances that start at once, all but one may be told that the schema they insert is there: then it is found
+  yield* mongo.run(() => openSchemas(mongo).bulkWrite(writers, { ordered: false })).pipe(
+    Effect.retry({ times: 1, while: (error) => error._tag === "MongoRefused" && error.reason === "DUPLICATE" })
   )
 
   return {

@@ -117,8 +117,8 @@ export class StockRepository extends Context.Service<StockRepository, {
     return StockRepository.of({
       insert: Effect.fn("StockRepository.insert")(({ onHand, productId, variantId }) =>
         sql`with made as (
-            insert into stock (variant_id, product_id, on_hand) values (${variantId}, ${productId}, ${onHand}) on conflict do nothing
-            returning variant_id, on_hand)
+            insert into stock (variant_id, product_id, on_hand) values (${variantId}, ${productId}, ${onHand})
+            on conflict do nothing returning variant_id, on_hand)
           insert into stock_movement (variant_id, kind, quantity) select variant_id, 'SEED', on_hand from made where on_hand > 0`
           .pipe(Effect.asVoid, Effect.orDie)
       ),

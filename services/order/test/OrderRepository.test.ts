@@ -1,0 +1,102 @@
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer, Logger, Result } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { SqlClient } from "effect/sql"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import { Money, times } from "@marketplace/domain/Money"
+import { draft, VariantQuote } from "@marketplace/domain/Order/Checkout"
+import { standard } from "@marketplace/domain/Order/Commission"
+import { OrderId } from "@marketplace/domain/Order/Ids"
+import { type Order, pay, reserved } from "@marketplace/domain/Order/Order"
+import { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
+import { LocalizedText } from "@marketplace/domain/Product/Product"
+import { EnterpriseId, MemberId } from "@marketplace/domain/User/Ids"
+import * as Outbox from "@marketplace/events/Outbox"
+import * as Database from "@marketplace/postgres/Database"
+import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import * as TestDatabase from "@marketplace/testing/TestDatabase"
+import { orderSchema } from "../src/Database.ts"
+import { OrderRepository } from "../src/Orders/Repository.ts"
+
+const database = Layer.unwrap(Effect.map(PostgresServer, (server) => Database.layer({ url: server.urlOf(orderSchema.name), service: "order" })))
+
+const World = OrderRepository.layer.pipe(
+  Layer.provide(Outbox.Outbox.layer("order")),
+  Layer.provideMerge(database),
+  Layer.provide(TestDatabase.layer([orderSchema])),
+  Layer.provideMerge([NodeCrypto.layerSecureRandom, Logger.layer([])])
+)
+
+const uuid = SecureRandom.SecureRandom.use((random) => random.uuidV7())
+const price = new Money({ amount: 12_000, currency: "KRW" })
+const memberId = MemberId.make("01890a5d-ac96-774b-bcce-b302099a8057")
+const windows = { payment: Duration.minutes(30), placing: Duration.minutes(1) }
+
+const inserted = Effect.fnUntraced(function*(placing: Duration.Duration = windows.placing) {
+  const repository = yield* OrderRepository
+  const sql = yield* SqlClient.SqlClient
+  const orderId = OrderId.make(yield* uuid)
+  const quotes = [
+    new VariantQuote({
+      variantId: VariantId.make(yield* uuid),
+      productId: ProductId.make(yield* uuid),
+      enterpriseId: EnterpriseId.make(yield* uuid),
+      name: new LocalizedText({ ko: "쟁반", en: "Tray" }),
+      unitPrice: price,
+      sellable: true,
+      commission: standard
+    })
+  ]
+  const lines = quotes.map(({ variantId }) => ({ variantId, quantity: 2 }))
+  const ids = [yield* uuid, yield* uuid]
+  const order = yield* Effect.fromResult(draft({ orderId, memberId, lines, quotes, expectedTotal: times(price, 2), ids }))
+  yield* sql.withTransaction(repository.insert(order, { ...windows, placing }))
+  return order
+})
+
+layer(World, { excludeTestServices: true })("the repository of orders", (it) => {
+  it.effect("gives back what was stored", () => Effect.gen(function*() {
+    const repository = yield* OrderRepository
+    const { id, ...drafted } = yield* inserted()
+    const { createdAt, paymentDeadline, ...stored } = yield* repository.find(id)
+    assert.deepStrictEqual({ ...stored }, { ...drafted, id })
+    assert.strictEqual(paymentDeadline.epochMilliseconds - createdAt.epochMilliseconds, 30 * 60_000)
+  }))
+
+  it.effect("decides by what the last holder of the lock wrote, in every table", () => Effect.gen(function*() {
+    const repository = yield* OrderRepository
+    const sql = yield* SqlClient.SqlClient
+    const { id } = yield* inserted()
+    yield* sql.withTransaction(repository.update(id, reserved))
+    const [paid, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const holder = yield* repository.update(id, pay).pipe(
+      Effect.tap(() => Effect.andThen(Deferred.succeed(paid, undefined), Deferred.await(commit))),
+      sql.withTransaction,
+      Effect.forkChild
+    )
+    yield* Effect.raceFirst(Deferred.await(paid), Fiber.join(holder))
+    const seen: Array<Order> = []
+    const look = repository.update(id, (order) => {
+      seen.push(order)
+      return Result.succeed({ state: order, events: [] })
+    })
+    const waiter = yield* Effect.forkChild(sql.withTransaction(look))
+    const waiting = sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    yield* Effect.repeat(Effect.delay(waiting, "10 millis"), { until: (found) => found.length > 0, times: 500 })
+    assert.deepStrictEqual(seen, [])
+    yield* Deferred.succeed(commit, undefined)
+    yield* Fiber.join(holder)
+    yield* Fiber.join(waiter)
+    assert.deepStrictEqual(seen.map(({ sellerOrders, status }) => [status, ...sellerOrders.map((part) => part.status)]), [["PLACED", "PAID"]])
+  }))
+
+  it.effect("gives an order that waits out once per lease, to one of many that ask", () => Effect.gen(function*() {
+    const repository = yield* OrderRepository
+    const due = yield* Effect.all(Array.from({ length: 20 }, () => inserted(Duration.zero)))
+    const claims = yield* Effect.forEach([1, 2, 3, 4], () => repository.claimDue(7, Duration.minutes(1)), { concurrency: 4 })
+    const claimed = claims.flat().map(({ id }) => id)
+    const rest = (yield* repository.claimDue(50, Duration.minutes(1))).map(({ id }) => id)
+    assert.deepStrictEqual([...claimed, ...rest].sort(), due.map(({ id }) => id).sort())
+    assert.deepStrictEqual(yield* repository.claimDue(50, Duration.minutes(1)), [])
+  }))
+})

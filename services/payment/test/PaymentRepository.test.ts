@@ -1,0 +1,111 @@
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Logger, Result } from "effect"
+import { SecureRandom } from "effect/crypto"
+import { SqlClient } from "effect/sql"
+import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
+import { Money } from "@marketplace/domain/Money"
+import { OrderId } from "@marketplace/domain/Order/Ids"
+import { PaymentId, RefundId } from "@marketplace/domain/Payment/Ids"
+import { confirm, create, seal, settle } from "@marketplace/domain/Payment/Payment"
+import { MemberId } from "@marketplace/domain/User/Ids"
+import * as Outbox from "@marketplace/events/Outbox"
+import * as Database from "@marketplace/postgres/Database"
+import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import * as TestDatabase from "@marketplace/testing/TestDatabase"
+import { paymentSchema } from "../src/Database.ts"
+import { type Attempts, PaymentRepository } from "../src/Payments/Repository.ts"
+
+const database = Layer.unwrap(Effect.map(PostgresServer, (server) => Database.layer({ url: server.urlOf(paymentSchema.name), service: "payment" })))
+
+const World = PaymentRepository.layer.pipe(
+  Layer.provide(Outbox.Outbox.layer("payment")),
+  Layer.provideMerge(database),
+  Layer.provide(TestDatabase.layer([paymentSchema])),
+  Layer.provideMerge([NodeCrypto.layerSecureRandom, Logger.layer([])])
+)
+
+const uuid = SecureRandom.SecureRandom.use((random) => random.uuidV7())
+const amount = new Money({ amount: 12_000, currency: "KRW" })
+const memberId = MemberId.make("01890a5d-ac96-774b-bcce-b302099a8057")
+
+const active = ({ order, payments }: Attempts) => payments.find(({ id }) => id === order.activeId)
+
+/** An order with an attempt that waits for its buyer. */
+const ready = Effect.gen(function*() {
+  const repository = yield* PaymentRepository
+  const sql = yield* SqlClient.SqlClient
+  const [orderId, id] = [OrderId.make(yield* uuid), PaymentId.make(yield* uuid)]
+  yield* sql.withTransaction(repository.update(orderId, (attempts) =>
+    Result.map(create(attempts.order, active(attempts), { id, orderId, memberId, amount, method: "CARD", provider: "simulator" }), (change) => ({
+      change,
+      answer: undefined
+    }))))
+  return { orderId, payment: yield* repository.find(id) }
+})
+
+const confirming = Effect.fnUntraced(function*(orderId: OrderId) {
+  const repository = yield* PaymentRepository
+  return yield* repository.update(orderId, (attempts) =>
+    Result.map(confirm(attempts.order, active(attempts)!, "key", amount), (change) => ({ change, answer: change.payments[0]!.status })))
+})
+
+/** Runs `second` while `first` has done its work and holds the order's lock: it waits, and goes on after `first`'s commit. */
+const behind = Effect.fnUntraced(function*<A, E, R, B, F, S>(first: Effect.Effect<A, E, R>, second: Effect.Effect<B, F, S>) {
+  const sql = yield* SqlClient.SqlClient
+  const [done, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+  const holder = yield* first.pipe(
+    Effect.tap(() => Effect.andThen(Deferred.succeed(done, undefined), Deferred.await(commit))),
+    sql.withTransaction,
+    Effect.forkChild
+  )
+  yield* Effect.raceFirst(Deferred.await(done), Fiber.join(holder))
+  const waiter = yield* Effect.forkChild(sql.withTransaction(second))
+  const waiting = sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+  yield* Effect.repeat(Effect.delay(waiting, "10 millis"), { until: (found) => found.length > 0 || waiter.pollUnsafe() !== undefined, times: 500 })
+  assert.isUndefined(waiter.pollUnsafe(), "it did not wait for the lock")
+  yield* Deferred.succeed(commit, undefined)
+  return [yield* Fiber.join(holder), yield* Fiber.await(waiter)] as const
+})
+
+layer(World, { excludeTestServices: true })("the repository of payments", (it) => {
+  it.effect("decides by what the last holder of the order's lock wrote: two confirmations", () => Effect.gen(function*() {
+    const { orderId } = yield* ready
+    const [first, second] = yield* behind(confirming(orderId), Effect.flip(confirming(orderId)))
+    assert.strictEqual(first, "CONFIRMING")
+    assert.isTrue(second._tag === "Success" && second.value._tag === "IllegalTransition")
+  }))
+
+  it.effect("the same: the order's end during a confirmation", () => Effect.gen(function*() {
+    const repository = yield* PaymentRepository
+    const { orderId } = yield* ready
+    const sealing = repository.update(orderId, (attempts) => {
+      const { change, result } = seal(attempts.order, active(attempts))
+      return Result.succeed({ change, answer: result })
+    })
+    const [, sealed] = yield* behind(confirming(orderId), sealing)
+    assert.isTrue(sealed._tag === "Success" && sealed.value === "IN_PROGRESS")
+  }))
+
+  it.effect("hastens what was given up, however often, and nothing that is under way", () => Effect.gen(function*() {
+    const repository = yield* PaymentRepository
+    const sql = yield* SqlClient.SqlClient
+    const { orderId, payment } = yield* ready
+    const due = Effect.map(
+      sql<{ readonly seconds: number | null }>`select extract(epoch from due_at - now())::float8 as seconds from payment where id = ${payment.id}`,
+      ([row]) => row?.seconds
+    )
+    yield* repository.hasten(payment.id)
+    assert.isNull(yield* due)
+    yield* sql.withTransaction(confirming(orderId))
+    yield* repository.hasten(payment.id)
+    assert.isAbove((yield* due) ?? 0, 10)
+    yield* sql.withTransaction(repository.update(orderId, ({ order, payments }) =>
+      Result.succeed({
+        change: settle(order, payments[0]!, { _tag: "Declined", reason: "no" }, RefundId.make(payment.id)),
+        answer: undefined
+      })))
+    assert.isAbove((yield* due) ?? 0, 50)
+    yield* repository.hasten(payment.id)
+    assert.isAtMost((yield* due) ?? 1, 0)
+  }))
+})
