@@ -12,7 +12,8 @@ interface Unwanted {
 
 const unwanted: ReadonlyArray<Unwanted> = [
   {
-    pattern: /(?<![\w.$}])\/(?:root|home|tmp|work|Users)\/[A-Za-z]/,
+    // A path in an image is the same everywhere.
+    pattern: /(?<![\w.$}])(?<!\bcontainer: .*)\/(?:root|home|tmp|work|Users)\/[A-Za-z]/,
     why: "a path of one machine: start from import.meta.dirname, os.tmpdir() or a setting"
   },
   {

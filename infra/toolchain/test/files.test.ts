@@ -24,6 +24,7 @@ describe("files", () => {
   it.for([
     ["infra/a.ts", "const url = `${base}/tmp/log`"],
     ["infra/a.ts", `const path = "src/home/Page.ts"`],
+    ["infra/a.ts", `container: { image: "a:1", env: { DATA: "/tmp/a" } }`],
     ["docs/a.md", "GET https://api.example.org/home/page"],
     ["package.json", `"resolved": "https://example.org"`],
     ["services/order/test/Orders.test.ts", "const x = y as never"],

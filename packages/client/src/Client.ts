@@ -9,7 +9,9 @@ export type Token = Ref.Ref<Redacted.Redacted | undefined>
 
 /**
  * A client of the whole public API, derived from the contracts: answers come back as their classes, problems as tagged
- * errors. Log in with `client.sessions.logIn`, put the access token into `token`, and the guarded operations send it.
+ * errors. Log in with `client.sessions.logIn`, put the access token into `token`, and the guarded operations send it. An answer
+ * that no operation declares (the gateway's 429, a proxy's page) is an `HttpClientError` with its status. Nothing is sent
+ * again by itself: after a lost answer, repeat an operation with the same Idempotency-Key.
  *
  * @param baseUrl of the gateway, as `http://127.0.0.1:8080`
  */

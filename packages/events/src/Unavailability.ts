@@ -12,7 +12,9 @@ export const unavailable: ReadonlySet<string> = new Set([
   "TransportUnavailable",
   "RpcClientError",
   "HttpClientError",
-  "TimeoutError"
+  "TimeoutError",
+  "MongoUnavailable",
+  "RedisUnavailable"
 ])
 
 const says = (error: unknown): boolean =>

@@ -1,11 +1,10 @@
-import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber, Layer, References, Schedule, type Scope } from "effect"
+import { assert, layer } from "@effect/vitest"
+import { ConfigProvider, Effect, Fiber, Layer, Schedule } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
 import { Kafka, type KafkaMessage, logLevel, Partitioners } from "kafkajs"
 import { createServer } from "node:http"
 import { inject } from "vitest"
-import type { PostgresServer } from "@marketplace/postgres/PostgresServer"
 import type { EventContext } from "@marketplace/schema/Topology"
 import { start } from "../../../infra/local/Servers.ts"
 import type {} from "../../testing/src/setup/servers.ts"
@@ -35,13 +34,6 @@ const newPrefix = Effect.map(SecureRandom.SecureRandom.use((random) => random.uu
 transportContract("EventTransport on Kafka", {
   install: Effect.map(newPrefix, (prefix) => processOf(prefix)).pipe(Effect.provide(SecureRandom.layerWebCrypto))
 })
-
-const test = <E>(promise: string, body: (prefix: string) => Effect.Effect<void, E, PostgresServer | Scope.Scope | SecureRandom.SecureRandom>) =>
-  it.live(promise, () =>
-    Effect.scoped(Effect.flatMap(newPrefix, body)).pipe(
-      Effect.provide(Layer.merge(World.database, SecureRandom.layerWebCrypto)),
-      Effect.provideService(References.MinimumLogLevel, "None")
-    ))
 
 const publish = (events: ReadonlyArray<Envelope>) =>
   EventTransport.use((transport) => transport.publish("order", events)).pipe(
@@ -110,7 +102,10 @@ const door = Effect.gen(function*() {
   return { state, url: `http://127.0.0.1:${port}${new URL(registry).pathname}` }
 })
 
-describe("Kafka", () => {
+layer(World.Template.layer, { excludeTestServices: true })("Kafka", (it) => {
+  const test = <E>(promise: string, body: (prefix: string) => Effect.Effect<void, E, World.Environment>) =>
+    it.effect(promise, () => World.isolated(Effect.flatMap(newPrefix, body)))
+
   test("carries CloudEvents with the registry's number before the body", Effect.fnUntraced(function*(prefix) {
     const order = yield* World.start(processOf(prefix)("order"))
     const event = yield* World.envelope(World.statusChanged(yield* World.newId), 7, { causeId: yield* World.newId })
@@ -150,7 +145,8 @@ describe("Kafka", () => {
     const headless = yield* World.envelope(World.statusChanged(unframed), 1)
     yield* send(topic, { ...Record.toMessage(headless, 1), value: Buffer.from("neither framed nor Avro") })
     const product = yield* World.start(products(processOf(prefix)))
-    const letters = yield* World.eventually(product.run(DeadLetters.use((dead) => dead.list(10))), (all) => all.length === 2, "30 seconds")
+    const parked = product.run(DeadLetters.use((dead) => dead.list(10)))
+    const letters = yield* World.eventually(parked, (all) => all.length === 2, "30 seconds")
     assert.sameMembers(letters.map(({ streamKey }) => streamKey), [unknown, unframed])
     const effects = yield* World.eventually(World.effects("product"), (all) => all.length === 1)
     assert.strictEqual(effects[0]?.streamKey, sound)
@@ -158,7 +154,8 @@ describe("Kafka", () => {
 
   test("waits for the registry, on both sides", Effect.fnUntraced(function*(prefix) {
     const { state, url } = yield* door
-    const events = yield* Effect.forEach([1, 2], (sequence) => Effect.flatMap(World.newId, (key) => World.envelope(World.statusChanged(key), sequence)))
+    const events = yield* Effect.forEach([1, 2], (sequence) =>
+      Effect.flatMap(World.newId, (key) => World.envelope(World.statusChanged(key), sequence)))
     const order = yield* World.start(processOf(prefix, url)("order"))
     const refused = yield* Effect.flip(order.run(EventTransport.use((transport) => transport.publish("order", events))))
     assert.instanceOf(refused, TransportUnavailable)

@@ -1,10 +1,9 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Layer, References, type Scope } from "effect"
-import { SecureRandom } from "effect/crypto"
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { sqlState } from "@marketplace/postgres/Database"
-import type { PostgresServer } from "@marketplace/postgres/PostgresServer"
 import * as Avro from "@marketplace/schema/Avro"
+import { literal } from "@marketplace/postgres/Script"
 import type { EventContext } from "@marketplace/schema/Topology"
 import * as Codecs from "../src/Codecs.ts"
 import * as Consumer from "../src/Consumer.ts"
@@ -21,13 +20,6 @@ const processOf = (service: EventContext) =>
 
 transportContract("EventTransport on PostgreSQL", { install: Effect.succeed(processOf) })
 
-const test = <E>(promise: string, body: () => Effect.Effect<void, E, PostgresServer | Scope.Scope | SecureRandom.SecureRandom>) =>
-  it.live(promise, () =>
-    Effect.scoped(Effect.suspend(body)).pipe(
-      Effect.provide(Layer.merge(World.database, SecureRandom.layerWebCrypto)),
-      Effect.provideService(References.MinimumLogLevel, "None")
-    ))
-
 const publish = (events: ReadonlyArray<Envelope>) => EventTransport.use((transport) => transport.publish("order", events))
 
 /** Notes what product is given, and settles it. */
@@ -41,25 +33,39 @@ const follow = (got: Array<Envelope>) =>
         Effect.andThen(Effect.catchTag(settle, "SqlError", Effect.die), Effect.sync(() => got.push(envelope)))
     })))
 
-const inLog = World.asOwner(SqlClient.SqlClient.use((sql) =>
-  sql<{ position: bigint; partition: number; eventId: string }>`
-    select position, partition, event_id from events.order_log order by position`))
+const inLog = World.ask<{ position: bigint; eventId: string }>(
+  "select position, event_id from events.order_log order by position"
+)
 
-describe("The log in PostgreSQL", () => {
+/** Publishes in a transaction that stays open until `mayCommit`. */
+const publishSlowly = (events: ReadonlyArray<Envelope>, written: Deferred.Deferred<void>, mayCommit: Deferred.Deferred<void>) =>
+  SqlClient.SqlClient.use((sql) =>
+    sql.withTransaction(publish(events).pipe(
+      Effect.andThen(Deferred.succeed(written, undefined)),
+      Effect.andThen(Deferred.await(mayCommit))
+    )))
+
+/** The product service, noting what it is told. */
+const products = Consumer.layer("product", Effect.map(SqlClient.SqlClient, (sql) => {
+  const note = (_: unknown, about: Consumer.About) => Effect.provideService(World.note("told", about), SqlClient.SqlClient, sql)
+  return { OrderStatusChanged: note, ProductStockChanged: note }
+})).pipe(Layer.provide(processOf("product")))
+
+layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQL", (it) => {
+  const test = <E>(promise: string, body: () => Effect.Effect<void, E, World.Environment>) =>
+    it.effect(promise, () => World.isolated(Effect.suspend(body)))
+
   test("has positions in the order of the commits: a reader passes nobody who is slow to commit", Effect.fnUntraced(function*() {
     const [slow, fast] = [yield* World.start(processOf("order")), yield* World.start(processOf("order"))]
     const got: Array<Envelope> = []
     yield* (yield* World.start(processOf("product"))).run(follow(got))
     const key = yield* World.newId
-    const [first, second] = [yield* World.envelope(World.statusChanged(key), 1), yield* World.envelope(World.statusChanged(key), 2)]
+    const [first, second] = yield* Effect.forEach([1, 2], (sequence) => World.envelope(World.statusChanged(key), sequence))
     const [written, mayCommit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-    const late = yield* Effect.forkScoped(slow.run(SqlClient.SqlClient.use((sql) =>
-      sql.withTransaction(Effect.andThen(publish([first]), Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(mayCommit)))))))
+    const late = yield* Effect.forkScoped(slow.run(publishSlowly([first!], written, mayCommit)))
     yield* Deferred.await(written)
-    const other = yield* Effect.forkScoped(fast.run(publish([second])))
-    const waits = World.asOwner(SqlClient.SqlClient.use((sql) =>
-      sql<{ n: number }>`select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
-    yield* World.eventually(waits, ([row]) => row?.n === 1)
+    const other = yield* Effect.forkScoped(fast.run(publish([second!])))
+    yield* World.somebodyWaits
     yield* Deferred.succeed(mayCommit, undefined)
     yield* Fiber.join(late)
     yield* Fiber.join(other)
@@ -75,13 +81,10 @@ describe("The log in PostgreSQL", () => {
     const key = yield* World.newId
     const events = yield* Effect.forEach([1, 2, 3], (sequence) => World.envelope(World.statusChanged(key), sequence))
     const [written, mayCommit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-    const late = yield* Effect.forkScoped(one.run(SqlClient.SqlClient.use((sql) =>
-      sql.withTransaction(Effect.andThen(publish(events.slice(0, 2)), Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(mayCommit)))))))
+    const late = yield* Effect.forkScoped(one.run(publishSlowly(events.slice(0, 2), written, mayCommit)))
     yield* Deferred.await(written)
     const same = yield* Effect.forkScoped(other.run(publish(events)))
-    const waits = World.asOwner(SqlClient.SqlClient.use((sql) =>
-      sql<{ n: number }>`select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
-    yield* World.eventually(waits, ([row]) => row?.n === 1)
+    yield* World.somebodyWaits
     yield* Deferred.succeed(mayCommit, undefined)
     yield* Fiber.join(late)
     yield* Fiber.join(same)
@@ -98,16 +101,12 @@ describe("The log in PostgreSQL", () => {
   test("has one effect of each event, also when the offsets are lost", Effect.fnUntraced(function*() {
     const key = yield* World.newId
     const order = yield* World.start(processOf("order"))
-    const consumer = Consumer.layer("product", Effect.map(SqlClient.SqlClient, (sql) => {
-      const note = (_: unknown, about: Consumer.About) => Effect.provideService(World.note("told", about), SqlClient.SqlClient, sql)
-      return { OrderStatusChanged: note, ProductStockChanged: note }
-    })).pipe(Layer.provide(processOf("product")))
-    const first = yield* World.start(consumer)
+    const first = yield* World.start(products)
     yield* order.run(publish(yield* Effect.forEach([1, 2, 3], (sequence) => World.envelope(World.statusChanged(key), sequence))))
     yield* World.eventually(World.effects("product"), (all) => all.length === 3)
     yield* first.stop
-    yield* World.asOwner(SqlClient.SqlClient.use((sql) => sql`update events.product_offset set position = 0`))
-    yield* World.start(consumer)
+    yield* World.ask("update events.product_offset set position = 0")
+    yield* World.start(products)
     yield* order.run(publish([yield* World.envelope(World.statusChanged(key), 4)]))
     const effects = yield* World.eventually(World.effects("product"), (all) => all.some(({ sequence }) => sequence === 4))
     assert.deepStrictEqual(effects.map(({ sequence }) => sequence), [1, 2, 3, 4])
@@ -121,8 +120,7 @@ describe("The log in PostgreSQL", () => {
       ProductStockChanged: () => Effect.void
     }))).pipe(Layer.provide(Outbox.layer("product")), Layer.provide(processOf("product"))))
     yield* (yield* World.start(processOf("order"))).run(publish([event]))
-    const outbox = World.asOwner(SqlClient.SqlClient.use((sql) =>
-      sql<{ traceparent: string; causeId: string }>`select traceparent, cause_id from product_service.outbox`))
+    const outbox = World.ask<{ traceparent: string; causeId: string }>("select traceparent, cause_id from product_service.outbox")
     const [told] = yield* World.eventually(outbox, (rows) => rows.length === 1)
     assert.strictEqual(told?.causeId, event.id)
     assert.strictEqual(told?.traceparent.split("-")[1], event.traceparent?.split("-")[1])
@@ -132,10 +130,12 @@ describe("The log in PostgreSQL", () => {
   test("moves the offset past events that are skipped", Effect.fnUntraced(function*() {
     const key = yield* World.newId
     const created = yield* World.orderCreated(key)
-    yield* (yield* World.start(processOf("order"))).run(publish([yield* World.envelope(created, 1), yield* World.envelope(created, 2)]))
+    const events = yield* Effect.forEach([1, 2], (sequence) => World.envelope(created, sequence))
+    yield* (yield* World.start(processOf("order"))).run(publish(events))
     yield* (yield* World.start(processOf("product"))).run(follow([]))
-    const consumed = World.asOwner(SqlClient.SqlClient.use((sql) =>
-      sql<{ position: bigint }>`select max(position) as position from events.product_offset where context = 'order'`))
+    const consumed = World.ask<{ position: bigint }>(
+      "select max(position) as position from events.product_offset where context = 'order'"
+    )
     yield* World.eventually(consumed, ([row]) => row?.position === 2n)
   }))
 
@@ -154,15 +154,15 @@ describe("The log in PostgreSQL", () => {
   }))
 
   test("carries the schema of another version to its readers", Effect.fnUntraced(function*() {
-    const [key] = [yield* World.newId]
+    const key = yield* World.newId
     const own = yield* World.envelope(World.statusChanged(key), 1)
     const schema: Avro.AvroRecord = JSON.parse(Codecs.writerOf(own.fingerprint)!)
     const newer = { ...schema, fields: [...schema.fields, { name: "note", type: ["null", "string"], default: null }] }
     const fingerprint = Avro.fingerprint(newer)
     // As a publisher of that version would have stored it; this process has never met it.
-    yield* World.asOwner(SqlClient.SqlClient.use((sql) =>
-      sql`insert into events.order_schema ${sql.insert({ fingerprint, avro: Avro.canonical(newer) })}`))
-    yield* (yield* World.start(processOf("order"))).run(publish([{ ...own, fingerprint, body: new Uint8Array([...own.body, 0]) }]))
+    yield* World.ask(`insert into events.order_schema values ('${fingerprint}', ${literal(Avro.canonical(newer))})`)
+    const written = { ...own, fingerprint, body: new Uint8Array([...own.body, 0]) }
+    yield* (yield* World.start(processOf("order"))).run(publish([written]))
     const got: Array<Envelope> = []
     yield* (yield* World.start(processOf("product"))).run(follow(got))
     yield* World.eventually(Effect.sync(() => got.length), (n) => n === 1)
@@ -175,7 +175,7 @@ describe("The log in PostgreSQL", () => {
     const payment = yield* World.start(processOf("payment"))
     yield* order.run(publish([yield* World.envelope(World.statusChanged(key), 1)]))
     const refused = (process: typeof order, statement: string) =>
-      process.run(SqlClient.SqlClient.use((sql) => sql.unsafe(statement))).pipe(
+      process.run(World.query(statement)).pipe(
         Effect.flip,
         Effect.map((error) => sqlState(error)),
         Effect.tap((state) => Effect.sync(() => assert.strictEqual(state, "42501", statement)))
@@ -191,14 +191,14 @@ describe("The log in PostgreSQL", () => {
     yield* refused(order, "select events.prune_payment('1 day')")
     yield* refused(order, "insert into events.order_offset (context, partition) values ('user', 0)")
     const product = yield* World.start(processOf("product"))
-    yield* product.run(SqlClient.SqlClient.use((sql) => sql`select body from events.order_log`))
+    yield* product.run(World.query("select body from events.order_log"))
   }))
 
   test("keeps what a consumer has not consumed, however old", Effect.fnUntraced(function*() {
     const key = yield* World.newId
     const order = yield* World.start(processOf("order"))
     yield* order.run(publish(yield* Effect.forEach([1, 2, 3], (sequence) => World.envelope(World.statusChanged(key), sequence))))
-    yield* World.asOwner(SqlClient.SqlClient.use((sql) => sql`update events.order_log set appended_at = now() - interval '40 days'`))
+    yield* World.ask("update events.order_log set appended_at = now() - interval '40 days'")
     const prune = order.run(Retention.pruneLog("order", Duration.days(30)))
     assert.strictEqual(yield* prune, 0)
 
@@ -206,7 +206,7 @@ describe("The log in PostgreSQL", () => {
     yield* (yield* World.start(processOf("product"))).run(follow(got))
     yield* World.eventually(Effect.sync(() => got.length), (n) => n === 3)
     // The other consumer has seen the first two.
-    yield* World.asOwner(SqlClient.SqlClient.use((sql) => sql`update events.user_offset set position = 2`))
+    yield* World.ask("update events.user_offset set position = 2")
     assert.strictEqual(yield* prune, 2)
     assert.deepStrictEqual((yield* inLog).map(({ position }) => position), [3n])
   }))

@@ -1,4 +1,4 @@
-import { DateTime, Duration, Effect, Exit, Layer, Scope } from "effect"
+import { Context, DateTime, Duration, Effect, Exit, Layer, Redacted, References, Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
 import { PgClient } from "@effect/sql-pg"
@@ -8,9 +8,11 @@ import { ProductStockChanged } from "@marketplace/domain/Product/Events"
 import { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
 import { MemberId } from "@marketplace/domain/User/Ids"
 import * as Database from "@marketplace/postgres/Database"
-import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import { PostgresServer, withDatabase } from "@marketplace/postgres/PostgresServer"
 import type { DatabaseSchema } from "@marketplace/postgres/Schemas"
 import type { EventContext, MarketplaceEvent } from "@marketplace/schema/Topology"
+import { inspect } from "node:util"
+import { inject } from "vitest"
 import * as TestDatabase from "../../testing/src/TestDatabase.ts"
 import * as Codecs from "../src/Codecs.ts"
 import type { About } from "../src/Consumer.ts"
@@ -39,8 +41,35 @@ const schemas: ReadonlyArray<DatabaseSchema> = [
   eventsSchema
 ]
 
-/** A fresh database with the schemas of all services. */
-export const database = TestDatabase.layer(schemas)
+/** A database with the schemas of all services, made once for a suite. Nobody works in it: each test has a copy. */
+export class Template extends Context.Service<Template, PostgresServer["Service"]>()("test/Template") {
+  static readonly layer = Layer.effect(Template, PostgresServer).pipe(Layer.provide(TestDatabase.layer(schemas)))
+}
+
+const database = Layer.effect(PostgresServer, Effect.gen(function*() {
+  const { ownerUrl } = yield* Template
+  const template = new URL(Redacted.value(ownerUrl)).pathname.slice(1)
+  const name = `test_${(yield* SecureRandom.SecureRandom.use((random) => random.uuidV4())).replaceAll("-", "")}`
+  const run = (statement: string) =>
+    PgClient.PgClient.use((sql) => sql.unsafe(statement)).pipe(
+      Effect.provide(PgClient.layer({ url: Redacted.make(inject("postgresOwnerUrl")), maxConnections: 1 }))
+    )
+  yield* Effect.acquireRelease(
+    run(`create database ${name} template ${template}`),
+    () => Effect.orDie(run(`drop database ${name} with (force)`))
+  )
+  return PostgresServer.at(withDatabase(ownerUrl, name), Redacted.make(inject("postgresRoleSecret")))
+}))
+
+/** What a test works in. */
+export type Environment = PostgresServer | SecureRandom.SecureRandom | Scope.Scope
+
+/** One test, with a database of its own. Quiet: failures are what the tests are about. */
+export const isolated = <A, E, R>(body: Effect.Effect<A, E, R>) =>
+  Effect.scoped(body).pipe(
+    Effect.provide(database.pipe(Layer.provideMerge(SecureRandom.layerWebCrypto))),
+    Effect.provideService(References.MinimumLogLevel, "None")
+  )
 
 /** A process of a service as far as it has a pool of its own, with the rights of the service's role. */
 export const connection = (service: EventContext) =>
@@ -54,11 +83,28 @@ export const asOwner = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.flatMap(PostgresServer, ({ ownerUrl }) =>
     Effect.provide(effect, Layer.fresh(Database.layer({ url: ownerUrl, service: "test", maxConnections: 1 }))))
 
-/** Ends all sessions of a service's role on this database, as an administrator would. */
+/** A statement of the owner. */
+export const ask = <A extends object = object>(statement: string) =>
+  asOwner(SqlClient.SqlClient.use((sql) => sql.unsafe<A>(statement)))
+
+/** A statement with the rights of the service in whose process it runs. */
+export const query = <A extends object = object>(statement: string) => SqlClient.SqlClient.use((sql) => sql.unsafe<A>(statement))
+
+/** Ends all sessions of a service's role on this database, as an administrator would. Returns how many there were. */
 export const terminate = (service: EventContext) =>
-  asOwner(PgClient.PgClient.use((sql) =>
-    sql<{ n: number }>`select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
-      where usename = ${`${service}_service`} and datname = current_database()`)).pipe(Effect.map(([row]) => row?.n ?? 0))
+  Effect.map(
+    ask<{ n: number }>(`select count(pg_terminate_backend(pid))::int as n from pg_stat_activity
+      where usename = '${service}_service' and datname = current_database()`),
+    ([row]) => row?.n ?? 0
+  )
+
+/** Returns when a session on this database waits for a lock. */
+export const somebodyWaits = Effect.suspend(() =>
+  eventually(
+    ask<{ n: number }>(`select count(*)::int as n from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`),
+    ([row]) => row?.n === 1
+  ))
 
 /** Starts what a process runs. It ends with the test, if it is not stopped before. */
 export const start = Effect.fnUntraced(function*<A, E, R>(layer: Layer.Layer<A, E, R>) {
@@ -72,9 +118,9 @@ export const start = Effect.fnUntraced(function*<A, E, R>(layer: Layer.Layer<A, 
 
 /** What handlers of a service have noted with `note`, in the order of their commits as far as a stream goes. */
 export const effects = (service: EventContext) =>
-  asOwner(SqlClient.SqlClient.use((sql) =>
-    sql<{ eventId: string; streamKey: string; sequence: number; type: string }>`
-      select event_id, stream_key, sequence, type from ${sql.literal(`${service}_service`)}.effect order by position`))
+  ask<{ eventId: string; streamKey: string; sequence: number; type: string }>(
+    `select event_id, stream_key, sequence, type from ${service}_service.effect order by position`
+  )
 
 /** An effect to be seen by `effects`, in the transaction of the consumer. */
 export const note = (type: string, { eventId, sequence, streamKey }: About) =>
@@ -128,7 +174,11 @@ export const envelope = Effect.fnUntraced(function*(event: MarketplaceEvent, seq
 })
 
 /** Looks until it is so; a bounded wait for what other fibers and the server do. */
-export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (found: A) => boolean, within: Duration.Input = "15 seconds") =>
+export const eventually = <A, E, R>(
+  look: Effect.Effect<A, E, R>,
+  holds: (found: A) => boolean,
+  within: Duration.Input = "15 seconds"
+) =>
   Effect.gen(function*() {
     let found = yield* look
     while (!holds(found)) {
@@ -138,5 +188,5 @@ export const eventually = <A, E, R>(look: Effect.Effect<A, E, R>, holds: (found:
     return found
   }).pipe(Effect.timeoutOrElse({
     duration: within,
-    orElse: () => Effect.flatMap(look, (found) => Effect.die(new Error(`still ${JSON.stringify(found, (_, v) => typeof v === "bigint" ? String(v) : v)}`)))
+    orElse: () => Effect.flatMap(look, (found) => Effect.die(new Error(`still ${inspect(found)}`)))
   }))

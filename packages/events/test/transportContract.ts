@@ -1,5 +1,5 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, References, Schedule, type Scope } from "effect"
+import { assert, layer } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
@@ -26,17 +26,6 @@ const orderEvents: ReadonlySet<EventName> = new Set(["OrderStatusChanged"])
 
 /** Every implementation of `EventTransport` keeps these promises. Consumers keep their state in PostgreSQL in any case. */
 export const transportContract = (name: string, { install }: Suite) => {
-  const test = <E>(
-    promise: string,
-    body: (processOf: ProcessOf) => Effect.Effect<void, E, PostgresServer | Scope.Scope | SecureRandom.SecureRandom>
-  ) =>
-    it.live(promise, () =>
-      Effect.scoped(Effect.flatMap(install, body)).pipe(
-        Effect.provide(Layer.merge(World.database, SecureRandom.layerWebCrypto)),
-        // Failures are what the tests are about.
-        Effect.provideService(References.MinimumLogLevel, "None")
-      ))
-
   /** As the relay does, again when it did not succeed; then some of the events come twice. */
   const publish = (context: EventContext, events: ReadonlyArray<Envelope>) =>
     EventTransport.use((transport) => transport.publish(context, events)).pipe(
@@ -55,11 +44,14 @@ export const transportContract = (name: string, { install }: Suite) => {
       Effect.andThen(Effect.sync(() => got.some(({ id }) => id === envelope.id) ? undefined : got.push(envelope)))
     )
 
-  const count = (got: ReadonlyArray<unknown>, n: number) => World.eventually(Effect.sync(() => got.length), (length) => length >= n)
+  const count = (got: ReadonlyArray<unknown>, n: number) =>
+    World.eventually(Effect.sync(() => got.length), (length) => length >= n)
 
   const statusChanges = (keys: ReadonlyArray<string>, sequences: ReadonlyArray<number>) =>
-    Effect.forEach(sequences, (sequence) =>
-      Effect.forEach(keys, (key) => World.envelope(World.statusChanged(key), sequence))).pipe(Effect.map((events) => events.flat()))
+    Effect.forEach(
+      sequences.flatMap((sequence) => keys.map((key) => ({ key, sequence }))),
+      ({ key, sequence }) => World.envelope(World.statusChanged(key), sequence)
+    )
 
   const newKeys = (n: number) => Effect.all(Array.from({ length: n }, () => World.newId))
   const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
@@ -71,16 +63,20 @@ export const transportContract = (name: string, { install }: Suite) => {
   }
 
   /** The consumer of the product service, noting what it is told; `also` runs before, in the same transaction. */
-  const products = (processOf: ProcessOf, also: (to: string, about: Consumer.About) => Effect.Effect<void, unknown> = () => Effect.void) =>
+  const products = (processOf: ProcessOf, also: (to: string) => Effect.Effect<void, unknown> = () => Effect.void) =>
     Consumer.layer("product", Effect.map(SqlClient.SqlClient, (sql) => {
-      const note = (type: string, about: Consumer.About) => Effect.provideService(World.note(type, about), SqlClient.SqlClient, sql)
+      const note = (type: string, about: Consumer.About) =>
+        Effect.provideService(World.note(type, about), SqlClient.SqlClient, sql)
       return {
-        OrderStatusChanged: ({ to }, about) => Effect.andThen(also(to, about), note("OrderStatusChanged", about)),
+        OrderStatusChanged: ({ to }, about) => Effect.andThen(also(to), note("OrderStatusChanged", about)),
         ProductStockChanged: (_, about) => note("ProductStockChanged", about)
       } satisfies Consumer.Handlers<"product">
     })).pipe(Layer.provideMerge(processOf("product")))
 
-  describe(name, () => {
+  layer(World.Template.layer, { excludeTestServices: true })(name, (it) => {
+    const test = <E>(promise: string, body: (processOf: ProcessOf) => Effect.Effect<void, E, World.Environment>) =>
+      it.effect(promise, () => World.isolated(Effect.flatMap(install, body)))
+
     test("delivers the events of each stream in their order", Effect.fnUntraced(function*(processOf) {
       const keys = yield* newKeys(40)
       const order = yield* World.start(processOf("order"))
@@ -111,7 +107,7 @@ export const transportContract = (name: string, { install }: Suite) => {
       assert.deepStrictEqual(got, events)
     }))
 
-    test("delivers from the first event on to who subscribes late, also when the publisher is gone", Effect.fnUntraced(function*(processOf) {
+    test("delivers from the first event on, also when its publisher is gone", Effect.fnUntraced(function*(processOf) {
       const events = yield* statusChanges(yield* newKeys(10), [1, 2])
       const order = yield* World.start(processOf("order"))
       yield* order.run(publish("order", events))
@@ -184,7 +180,8 @@ export const transportContract = (name: string, { install }: Suite) => {
       const second = yield* World.start(processOf("product"))
       const got: Array<Envelope> = []
       yield* second.run(subscribe("product", recordIn(got)))
-      const taken = yield* World.eventually(Effect.sync(() => got.find(({ id }) => held.has(id))), (one) => one !== undefined, "40 seconds")
+      const ofTheFirst = Effect.sync(() => got.find(({ id }) => held.has(id)))
+      const taken = yield* World.eventually(ofTheFirst, (one) => one !== undefined, "40 seconds")
       const lost = held.get(taken!.id)!
       const refused = yield* Effect.flip(first.run(SqlClient.SqlClient.use((sql) => sql.withTransaction(lost.settle))))
       assert.instanceOf(refused, Fenced)
@@ -227,7 +224,8 @@ export const transportContract = (name: string, { install }: Suite) => {
       yield* World.start(products(processOf))
       yield* order.run(publish("order", events))
       yield* order.run(publish("order", events.slice(0, 3)))
-      yield* order.run(publish("order", [...events.slice(2), yield* World.envelope(World.statusChanged(events[0]!.streamKey), 3)]))
+      const last = yield* World.envelope(World.statusChanged(events[0]!.streamKey), 3)
+      yield* order.run(publish("order", [...events.slice(2), last]))
       const effects = yield* World.eventually(World.effects("product"), (all) => all.some(({ sequence }) => sequence === 3))
       yield* World.eventually(World.effects("product"), (all) => all.length >= 11)
       assert.strictEqual(new Set(effects.map(({ eventId }) => eventId)).size, effects.length)
@@ -238,7 +236,7 @@ export const transportContract = (name: string, { install }: Suite) => {
       let cured = false
       const order = yield* World.start(processOf("order"))
       const product = yield* World.start(products(processOf, (to) =>
-        to === "POISON" && !cured ? Effect.fail(new Error("cannot be")) : Effect.void))
+        to === "POISON" && !cured ? Effect.die(new Error("cannot be")) : Effect.void))
       yield* order.run(publish("order", [
         yield* World.envelope(World.statusChanged(sick!), 1),
         yield* World.envelope(World.statusChanged(sick!, "POISON"), 2),

@@ -58,7 +58,7 @@ describe("Revocations", () => {
     assert.strictEqual(user.asked, 0)
   }))
 
-  test("believes its list for four seconds, then asks for each session; without an answer nobody gets in", Effect.gen(function*() {
+  test("believes its list for four seconds, then asks for each session and lets nobody in unasked", Effect.gen(function*() {
     const user = yield* User
     yield* TestClock.adjust(0)
     user.answering = false

@@ -1,16 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
-import { HttpRouter } from "effect/http"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Money } from "@marketplace/domain/Money"
 import type { ServiceName } from "@marketplace/schema/Access"
-import { layerServerHttp, layerServerLocal, LocalRpc } from "@marketplace/service/Rpc"
+import { layerServerLocal, LocalRpc } from "@marketplace/service/Rpc"
 import * as Calls from "@marketplace/service/Rpc/Calls"
-import { nextFreePort } from "@marketplace/service/Server"
 import { layersGenerated } from "@marketplace/service/Tokens/ServiceTokens"
-import { createServer } from "node:http"
-import { contract, handlers, logged, OnCallersFiber, OutOfStock, Probe, type SampleCalls, secret, within, won } from "./Rpc/Sample.ts"
+import {
+  contract, handlers, logged, OnCallersFiber, OutOfStock, Probe, type SampleCalls, secret, within, won
+} from "./Rpc/Sample.ts"
+import { listen, passOn, serveSample } from "./Rpc/Sockets.ts"
 
 /** The two ways to join a client with a server. */
 class Transport extends Context.Service<Transport, {
@@ -34,22 +33,23 @@ const local = Layer.effect(Transport, Effect.gen(function*() {
 })).pipe(Layer.provide(LocalRpc.layer))
 
 const http = Layer.effect(Transport, Effect.gen(function*() {
-  const probe = Layer.succeedContext(yield* Effect.context<Probe>())
+  const probe = yield* Effect.context<Probe>()
   const tokensOf = yield* layersGenerated
-  const port = yield* nextFreePort("127.0.0.1", 41_000)
-  const config = ConfigProvider.layer(ConfigProvider.fromUnknown({ PAYMENT_URL: `http://127.0.0.1:${port}` }))
+  let callee: number | undefined
+  const url = yield* listen((socket) => {
+    if (callee === undefined) socket.destroy()
+    else passOn(socket, callee).pipe(socket)
+  })
+  const config = ConfigProvider.layer(ConfigProvider.fromUnknown({ PAYMENT_URL: url }))
   return Transport.of({
-    serve: Effect.gen(function*() {
-      const server = createServer()
-      yield* HttpRouter.serve(layerServerHttp(contract), { disableLogger: true, disableListenLog: true }).pipe(
-        Layer.provide([handlers, tokensOf("payment"), NodeHttpServer.layer(() => server, { port, host: "127.0.0.1" })]),
-        Layer.provide(probe),
-        Layer.fresh,
-        Layer.build
-      )
-      // Otherwise it would wait for the calls.
-      yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
-    }).pipe(Effect.orDie),
+    serve: Effect.acquireRelease(
+      Effect.map(serveSample(tokensOf("payment")), (port) => {
+        callee = port
+      }),
+      () => Effect.sync(() => {
+        callee = undefined
+      })
+    ).pipe(Effect.provide(probe), Effect.orDie),
     calls: (caller) =>
       Layer.build(Layer.mergeAll(tokensOf(caller), NodeHttpClient.layerUndici, config)).pipe(
         Effect.flatMap((context) => Effect.provide(Calls.http(contract, "PAYMENT_URL"), context)),
@@ -194,7 +194,8 @@ describe("calls in memory", () => {
     Effect.gen(function*() {
       const transport = yield* Transport
       const calls = yield* transport.calls("order")
-      const calling = Effect.all(Array.from({ length: 50 }, (_, n) => calls.Double({ price: won(n) })), { concurrency: "unbounded" })
+      const all = Array.from({ length: 50 }, (_, n) => calls.Double({ price: won(n) }))
+      const calling = Effect.all(all, { concurrency: "unbounded" })
       for (const _ of ["before the first", "between two"]) {
         const waiting = yield* Effect.forkChild(calling, { startImmediately: true })
         const running = yield* Scope.make()

@@ -1,25 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Redacted } from "effect"
-import { HttpClient, HttpClientRequest, HttpRouter } from "effect/http"
+import { HttpClient, HttpClientRequest } from "effect/http"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { layerServerHttp } from "@marketplace/service/Rpc"
 import * as Calls from "@marketplace/service/Rpc/Calls"
-import { nextFreePort } from "@marketplace/service/Server"
 import { layersGenerated, ServiceTokens } from "@marketplace/service/Tokens/ServiceTokens"
-import { createServer } from "node:http"
-import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net"
-import { contract, handlers, logged, Probe, within, won } from "./Rpc/Sample.ts"
+import { contract, logged, Probe, within, won } from "./Rpc/Sample.ts"
+import { listen, passOn, serveSample } from "./Rpc/Sockets.ts"
 
 /** The callee on a socket, and its callers. */
 const world = Effect.gen(function*() {
   const tokensOf = yield* layersGenerated
-  const port = yield* nextFreePort("127.0.0.1", 42_000)
-  yield* HttpRouter.serve(layerServerHttp(contract), { disableLogger: true, disableListenLog: true }).pipe(
-    Layer.provide([handlers, tokensOf("payment"), NodeHttpServer.layer(createServer, { port, host: "127.0.0.1" })]),
-    Layer.provide(Probe.layer),
-    Layer.build
-  )
+  const port = yield* serveSample(tokensOf("payment"))
   const calls = (addresses: string, tokens = tokensOf("order")) =>
     Layer.build(Layer.mergeAll(
       tokens,
@@ -27,35 +18,16 @@ const world = Effect.gen(function*() {
       ConfigProvider.layer(ConfigProvider.fromUnknown({ PAYMENT_URL: addresses }))
     )).pipe(Effect.flatMap((context) => Effect.provide(Calls.http(contract, "PAYMENT_URL"), context)))
   return { calls, port, tokensOf, url: `http://127.0.0.1:${port}` }
-})
-
-/** Stands between caller and callee. */
-const listen = (onConnection: (socket: Socket) => void) =>
-  Effect.acquireRelease(
-    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
-      const server = createTcpServer((socket) => {
-        socket.on("error", () => {})
-        onConnection(socket)
-      })
-      server.listen(0, "127.0.0.1", () => {
-        const { port } = server.address() as AddressInfo
-        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, close: () => server.close() }))
-      })
-    }),
-    ({ close }) => Effect.sync(close)
-  )
+}).pipe(Effect.provide(Probe.layer))
 
 describe("calls over HTTP", () => {
   it.live("are made again when the answer is lost on the way", () =>
     Effect.gen(function*() {
       const { calls, port } = yield* world
       let connections = 0
-      const { url } = yield* listen((socket) => {
+      const url = yield* listen((socket) => {
         connections += 1
-        const upstream = connect(port, "127.0.0.1")
-        upstream.on("error", () => socket.destroy())
-        socket.on("close", () => upstream.destroy())
-        socket.pipe(upstream)
+        const upstream = passOn(socket, port)
         // The callee has done its work; nobody hears of it.
         if (connections <= 2) upstream.once("data", () => socket.destroy())
         else upstream.pipe(socket)
@@ -69,7 +41,7 @@ describe("calls over HTTP", () => {
     Effect.gen(function*() {
       const { calls } = yield* world
       let connections = 0
-      const { url } = yield* listen((socket) => {
+      const url = yield* listen((socket) => {
         connections += 1
         socket.destroy()
       })
@@ -83,7 +55,7 @@ describe("calls over HTTP", () => {
   it.live("take the addresses of the callee in turn", () =>
     Effect.gen(function*() {
       const { calls, url } = yield* world
-      const { url: dead } = yield* listen((socket) => socket.destroy())
+      const dead = yield* listen((socket) => socket.destroy())
       const { Double } = yield* calls(`${dead}, ${url}/`)
       const answers = yield* Effect.forEach([1, 2, 3, 4, 5, 6], (n) => Double({ price: won(n) }))
       assert.deepStrictEqual(answers.map(({ price }) => price.amount), [2, 4, 6, 8, 10, 12])
@@ -98,7 +70,7 @@ describe("calls over HTTP", () => {
     it.live(`take ${name} for no answer`, () =>
       Effect.gen(function*() {
         const { calls } = yield* world
-        const { url } = yield* listen((socket) => {
+        const url = yield* listen((socket) => {
           const head = `HTTP/1.1 ${status} \r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`
           socket.once("data", () => socket.end(head + body))
         })

@@ -18,7 +18,7 @@ process.channel?.unref()
 const start = (directory: string) =>
   Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, [fileURLToPath(new URL("main.ts", import.meta.url))], { stdio: ["ignore", "ignore", "inherit"], env: process.env })
+      spawn(process.execPath, [fileURLToPath(new URL("main.ts", import.meta.url))], { stdio: ["ignore", "ignore", "inherit", "ipc"], env: process.env })
     ),
     (child) =>
       Effect.promise(async () => {

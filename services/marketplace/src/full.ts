@@ -19,8 +19,6 @@ import * as Running from "./Running.ts"
 import * as Secrets from "./Secrets.ts"
 import * as Welcome from "./Welcome.ts"
 
-process.channel?.unref()
-
 const directory = Config.String("MARKETPLACE_DATA").pipe(Config.withDefault(".data"))
 
 /** PostgreSQL by `DATABASE_OWNER_URL`, or the embedded one. */

@@ -21,9 +21,6 @@ import { seed } from "./Seed.ts"
 import { traceRoutes } from "./Traces.ts"
 import * as Welcome from "./Welcome.ts"
 
-// The launcher listens on this channel; it must not keep the process alive.
-process.channel?.unref()
-
 const host = "127.0.0.1"
 
 /** Everything of the embedded profile: one process, one PostgreSQL server, data in `MARKETPLACE_DATA` (.data). */

@@ -24,7 +24,8 @@ export class Orders extends Context.Service<Orders, {
 }>()("@marketplace/order/Orders") {
   static readonly layer = Layer.effect(Orders, Effect.gen(function*() {
     const repository = yield* OrderRepository
-    const timeline = Timeline.make(yield* SqlClient.SqlClient)
+    const sql = yield* SqlClient.SqlClient
+    const timeline = Timeline.make(sql)
     const get = Effect.fn("Orders.get")((id: OrderId, member: MemberId) =>
       Effect.filterOrFail(repository.find(id), ({ memberId }) => memberId === member, () => new OrderNotFound({ orderId: id }))
     )
@@ -40,7 +41,7 @@ export class Orders extends Context.Service<Orders, {
       markPaid: Effect.fn("Orders.markPaid")((id) => Effect.asVoid(repository.update(id, pay))),
       noteRefund: Effect.fn("Orders.noteRefund")(function*(id) {
         const { status } = yield* repository.find(id)
-        yield* timeline.append(id, [{ scope: "order", sellerOrderId: null, from: status, to: status, cause: "refund" }])
+        yield* sql`${timeline.insert(id, [{ scope: "order", sellerOrderId: null, from: status, to: status, cause: "refund" }])}`
       })
     })
   }))

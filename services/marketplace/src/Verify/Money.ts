@@ -117,7 +117,7 @@ export const money: ReadonlyArray<Invariant> = [
       select p.id, p.order_id, p.amount, sum(r.amount) as refunded
       from scope, payment_service.payment p
       left join payment_service.refund r on r.payment_id = p.id and r.status not in ${unreserved}
-      where p.status = 'PAID_LATE' and p.created_at >= since group by p.id having sum(r.amount) is distinct from p.amount`
+      where p.status = 'PAID_LATE' and p.created_at >= since group by p.id having coalesce(sum(r.amount), 0) < p.amount`
   },
   {
     name: "money.escrow-is-what-orders-are-worth",

@@ -2,7 +2,7 @@ import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { NotPayable } from "@marketplace/schema/Payment/HttpApi"
 import * as Books from "./Books.ts"
-import { approve, approved, confirm, eventually, moved, offer, orderIs, paymentIs, place, startToPay } from "./Shopping.ts"
+import { approve, approved, approvedFor, confirm, eventually, moved, offer, orderIs, paymentIs, place, startToPay } from "./Shopping.ts"
 import { type Tests, World } from "./World.ts"
 
 /** Whether a sweeper has asked for an order whose deadline was over, and left it for later. */
@@ -22,7 +22,8 @@ export const cases = (it: Tests) =>
       yield* Books.deadlinePasses(order)
       yield* eventually(wasAsked(order.id), (asked) => asked === true)
       assert.strictEqual((yield* minji.client.orders.get({ params: { id: order.id } })).status, "AWAITING_PAYMENT")
-      assert.strictEqual((yield* minji.client.payments.get({ params: { id: payment.id } })).status, "UNKNOWN")
+      const refused = yield* Effect.flip(startToPay(minji, order))
+      assert.isTrue(refused instanceof NotPayable && refused.reason === "IN_PROGRESS")
       yield* paymentIs(minji, payment, "PAID")
       yield* orderIs(minji, order, "PLACED")
       assert.deepStrictEqual(yield* moved(payment), ["CAPTURE 12000"])
@@ -31,8 +32,7 @@ export const cases = (it: Tests) =>
     it.effect("waits for a payment of unknown outcome, which is declined", () => Effect.gen(function*() {
       const { buyers: { minji } } = yield* World
       const tray = yield* offer()
-      const { order, payment, paymentKey } = yield* approved(minji, {
-        offers: [tray],
+      const { order, payment, paymentKey } = yield* approvedFor(minji, [tray], {
         faults: [{ fault: "SERVER_ERROR", times: 3 }, { fault: "DECLINE" }]
       })
       yield* confirm(minji, payment, paymentKey)

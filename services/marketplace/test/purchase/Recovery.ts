@@ -8,6 +8,7 @@ import { RequestInFlight, Unavailable } from "@marketplace/schema/Problems"
 import { request } from "node:http"
 import * as Books from "./Books.ts"
 import { approved, confirm, eventually, moved, newKey, type Offer, offer, orderIs, paymentIs, place, wish } from "./Shopping.ts"
+import { Place } from "./Place.ts"
 import { type Tests, World } from "./World.ts"
 
 /** While `during` runs nobody gets at the stock of these goods: product does not answer. */
@@ -44,7 +45,7 @@ const cutOff = Effect.fnUntraced(function*<A, E, R>(
   { body, key, token }: { readonly token: string; readonly key: string; readonly body: unknown },
   sent: Effect.Effect<A, E, R>
 ) {
-  const { gatewayUrl } = yield* World
+  const { gatewayUrl } = yield* Place
   let answered = false
   const client = request(`${gatewayUrl}${path}`, {
     method: "POST",
@@ -120,7 +121,8 @@ export const cases = (it: Tests) =>
     }))
 
     it.effect("a confirmation that died after the provider took the money is found", () => Effect.gen(function*() {
-      const { buyers: { minji }, provider } = yield* World
+      const { buyers: { minji } } = yield* World
+      const { provider } = yield* Place
       const { order, payment, paymentKey } = yield* approved(minji)
       yield* provider.payments.confirm({
         headers: { "idempotency-key": payment.id },

@@ -12,7 +12,7 @@ import { StockRepository } from "@marketplace/product/Stock/Repository"
 import type { OrderView } from "@marketplace/schema/Order/HttpApi"
 import type { PaymentView } from "@marketplace/schema/Payment/HttpApi"
 import { IdempotencyKey } from "@marketplace/schema/Requests"
-import { type Buyer, World } from "./World.ts"
+import { type Buyer, Place } from "./Place.ts"
 
 /** Asks until the answer is right; a bounded wait for what others do. */
 export const eventually = <A, E, R>(ask: Effect.Effect<A, E, R>, right: (answer: A) => boolean, within: Duration.Input = "20 seconds") =>
@@ -83,7 +83,7 @@ export const startToPay = Effect.fnUntraced(function*(
 
 /** As the buyer does on the provider's page; gives the provider's name of the payment. */
 export const approve = Effect.fnUntraced(function*({ amount, id, method }: PaymentView) {
-  const { provider } = yield* World
+  const { provider } = yield* Place
   const approval = { paymentId: id, amount: amount.amount, currency: amount.currency, method }
   return (yield* provider.checkout.approve({ payload: approval })).paymentKey
 })
@@ -105,25 +105,27 @@ export interface Fault {
 }
 
 export const script = Effect.fnUntraced(function*(id: PaymentId) {
-  const { provider } = yield* World
+  const { provider } = yield* Place
   return yield* provider.control.script({ params: { orderId: id } })
 })
 
+interface Approval {
+  readonly method?: PaymentView["method"]
+  readonly faults?: ReadonlyArray<Fault>
+}
+
 /** An order whose payment is approved at the provider, where it will meet these faults. */
-export const approved = Effect.fnUntraced(function*(
-  buyer: Buyer,
-  { faults = [], method = "CARD", offers }: {
-    readonly offers?: ReadonlyArray<Offer>
-    readonly method?: PaymentView["method"]
-    readonly faults?: ReadonlyArray<Fault>
-  } = {}
-) {
-  const { provider } = yield* World
-  const order = yield* place(buyer, offers ?? [yield* offer()])
+export const approvedFor = Effect.fnUntraced(function*(buyer: Buyer, offers: ReadonlyArray<Offer>, { faults = [], method = "CARD" }: Approval = {}) {
+  const { provider } = yield* Place
+  const order = yield* place(buyer, offers)
   const payment = yield* startToPay(buyer, order, { method })
   yield* provider.control.plan({ params: { orderId: payment.id }, payload: { faults: faults.map((fault) => ({ times: 1, delayMillis: 0, ...fault })) } })
   return { order, payment, paymentKey: yield* approve(payment) }
 })
+
+/** The same, for goods that nobody else wants. */
+export const approved = (buyer: Buyer, approval: Approval = {}) =>
+  Effect.flatMap(offer(), (offered) => approvedFor(buyer, [offered], approval))
 
 /** How often the faults of a payment have struck: a test counts only if they did. */
 export const strikes = (payment: PaymentView) =>
@@ -131,7 +133,7 @@ export const strikes = (payment: PaymentView) =>
 
 /** What the provider took and gave back for a payment: `CAPTURE 12000`. */
 export const moved = Effect.fnUntraced(function*({ id }: PaymentView) {
-  const { provider } = yield* World
+  const { provider } = yield* Place
   const { entries } = yield* provider.control.journal({ query: { after: 0, limit: 10_000 } })
   return entries.filter(({ kind, orderId }) => kind !== "APPROVAL" && orderId === id).map(({ amount, kind }) => `${kind} ${amount}`)
 })
@@ -148,7 +150,7 @@ export const send = Effect.fnUntraced(function*(
   path: string,
   { body, headers = {}, token }: { readonly token?: string; readonly headers?: Record<string, string>; readonly body?: unknown } = {}
 ) {
-  const { gatewayUrl } = yield* World
+  const { gatewayUrl } = yield* Place
   const http = yield* HttpClient.HttpClient
   const response = yield* http.execute(HttpClientRequest.make(method)(`${gatewayUrl}${path}`).pipe(
     HttpClientRequest.setHeaders({ ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...headers }),

@@ -1,14 +1,10 @@
 import type { Vitest } from "@effect/vitest"
-import { Config, ConfigProvider, Context, Effect, Exit, Layer, Redacted, Ref, References, Scope } from "effect"
+import { Config, ConfigProvider, Context, Effect, Exit, Layer, Redacted, References, Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { HttpClient, HttpClientRequest, HttpServer } from "effect/http"
-import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
+import { HttpClient, HttpServer } from "effect/http"
 import { SqlClient } from "effect/sql"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import { type Client, make as makeClient } from "@marketplace/client/Client"
-import { Email } from "@marketplace/domain/User/Member"
-import type { MemberId } from "@marketplace/domain/User/Ids"
 import * as Gateway from "@marketplace/gateway/Http"
 import * as Database from "@marketplace/postgres/Database"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
@@ -19,7 +15,6 @@ import { Commands } from "@marketplace/service/Commands"
 import { Health } from "@marketplace/service/Health"
 import * as Server from "@marketplace/service/Server"
 import { generateKeys } from "@marketplace/service/Tokens/Keys"
-import { MerchantOnly, SimulatorApi } from "@marketplace/simulator/Api"
 import { SimulatorService } from "@marketplace/simulator/Service"
 import * as TestDatabase from "@marketplace/testing/TestDatabase"
 import * as Applications from "../../src/Applications.ts"
@@ -27,7 +22,7 @@ import { databaseSchemas } from "../../src/Databases.ts"
 import type * as Embedded from "../../src/Embedded.ts"
 import type * as Loopback from "../../src/Loopback.ts"
 import { seedMembers } from "../../src/Seed.ts"
-import { demoPassword, members } from "../../src/Seed/Data.ts"
+import { type Buyer, logIn, Place, provider } from "./Place.ts"
 
 /** The services as a profile joins them. */
 export type Services = typeof Embedded.services | typeof Loopback.services
@@ -42,32 +37,14 @@ const settings = {
   PAYMENT_SWEEP_INTERVAL: "100 millis"
 }
 
-/** A member who is logged in. */
-export interface Buyer {
-  readonly client: Client
-  readonly memberId: MemberId
-  readonly token: string
-}
-
-const provider = (baseUrl: string) =>
-  HttpApiClient.make(SimulatorApi, { baseUrl }).pipe(
-    Effect.provide(HttpApiMiddleware.layerClient(MerchantOnly, ({ next, request }) => next(HttpClientRequest.basicAuth(request, secret, ""))))
-  )
-
-type Provider = Effect.Success<ReturnType<typeof provider>>
-
 /** A marketplace behind a real gateway socket, on a database of its own, with a real payment provider over loopback. */
 export class World extends Context.Service<World, {
-  readonly gatewayUrl: string
-  /** As an operator of the provider, and as a buyer on its page. */
-  readonly provider: Provider
   /** The provider's process is gone: connections are refused. */
   readonly stopProvider: Effect.Effect<void>
   /** It is there again, at the same address. */
   readonly startProvider: Effect.Effect<void>
   /** Of all schemas: for what a crash would have left, and for checks. */
   readonly sql: SqlClient.SqlClient
-  readonly logIn: (member: number) => Effect.Effect<Buyer, unknown>
   /** The members of the seed, each logged in once. */
   readonly buyers: Readonly<Record<"minji" | "alex" | "seojun", Buyer>>
 }>()("test/World") {}
@@ -111,27 +88,23 @@ const make = Effect.fnUntraced(function*(services: Services, own: Record<string,
   ).pipe(Effect.provide(marketplace))
   const owner = yield* Layer.build(Layer.fresh(Database.layer({ url: ownerUrl, service: "test", maxConnections: 8 })))
 
-  const gatewayUrl = portOf(Context.get(gateway, HttpServer.HttpServer)).url
-  const logIn = Effect.fnUntraced(function*(member: number) {
-    const client = yield* makeClient(gatewayUrl)
-    const email = members[member]?.email ?? Email.make("nobody@example.com")
-    const { accessToken, memberId } = yield* client.sessions.logIn({ payload: { email, password: Redacted.make(demoPassword) } })
-    yield* Ref.set(client.token, Redacted.make(accessToken))
-    return { client, memberId, token: accessToken }
-  })
-
+  const { url: gatewayUrl } = portOf(Context.get(gateway, HttpServer.HttpServer))
   const world = World.of({
-    gatewayUrl,
-    provider: yield* provider(url),
     stopProvider,
     startProvider: Effect.orDie(Effect.map(serve(port), (again) => {
       simulator = again
     })),
     sql: Context.get(owner, SqlClient.SqlClient),
-    logIn: (member) => Effect.provide(logIn(member), context),
-    buyers: yield* Effect.all({ minji: logIn(0), alex: logIn(1), seojun: logIn(2) })
+    buyers: yield* Effect.all({
+      minji: logIn(gatewayUrl, "minji@example.com"),
+      alex: logIn(gatewayUrl, "alex@example.com"),
+      seojun: logIn(gatewayUrl, "seojun@example.com")
+    })
   })
-  return Context.add(Context.pick(Products, StockRepository, Reservations)(marketplace), World, world)
+  return Context.pick(Products, StockRepository, Reservations)(marketplace).pipe(
+    Context.add(World, world),
+    Context.add(Place, Place.of({ gatewayUrl, provider: yield* provider(url, secret) }))
+  )
 })
 
 /** @param own settings that differ from those of the tests, which are impatient */

@@ -7,11 +7,10 @@ import { OrderId } from "@marketplace/domain/Order/Ids"
 import { type Order, OrderNotFound } from "@marketplace/domain/Order/Order"
 import type { MemberId } from "@marketplace/domain/User/Ids"
 import { Outbox } from "@marketplace/events/Outbox"
-import { insertAll } from "@marketplace/postgres/InsertAll"
-import { columns, Row } from "./Row.ts"
+import * as Row from "./Row.ts"
 import * as Timeline from "./Timeline.ts"
 
-/** Decides what an order becomes; pure. */
+/** Decides what an order becomes; pure, since it runs again when somebody else was faster. */
 export type Rule<E> = (current: Order) => Result.Result<Change<Order, OrderEvent>, E>
 
 /** Where orders are kept, with their parts, their timeline and the events that tell of them. */
@@ -23,7 +22,10 @@ export class OrderRepository extends Context.Service<OrderRepository, {
   /** Newest first, those before `before`. */
   readonly list: (member: MemberId, page: { readonly before: OrderId | undefined; readonly limit: number }) =>
     Effect.Effect<ReadonlyArray<Order>>
-  /** Reads under the order's lock, lets the rule decide, stores what it decided. In the caller's transaction. */
+  /**
+   * Reads, lets the rule decide, stores what it decided if the order is still what was read, and otherwise begins again with
+   * what it is now. In the caller's transaction, which holds the order's row lock from then on.
+   */
   readonly update: <E>(id: OrderId, rule: Rule<E>) => Effect.Effect<Order, E | OrderNotFound | SqlError.SqlError>
   /** Orders that wait and whose time has come. Each is given out once per `lease`. */
   readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<Order>>
@@ -36,71 +38,52 @@ export class OrderRepository extends Context.Service<OrderRepository, {
 
     const read = SqlSchema.findOne({
       Request: OrderId,
-      Result: Row,
-      execute: (id) => sql`select ${columns(sql)} from orders o where o.id = ${id}`
+      Result: Row.Row,
+      execute: (id) => sql`select ${Row.columns(sql)} from orders o where o.id = ${id}`
     })
-    // The lock is a statement of its own: what is read after it includes what its last holder wrote, in every table.
-    const readLocked = (id: OrderId) => Effect.andThen(sql`select 1 from orders where id = ${id} for update`, read(id))
+    const current = SqlSchema.findOne({
+      Request: OrderId,
+      Result: Schema.Struct({ ...Row.Row.fields, version: Schema.Int }),
+      execute: (id) => sql`select o.version, ${Row.columns(sql)} from orders o where o.id = ${id}`
+    })
     const page = SqlSchema.findAll({
       Request: Schema.Struct({ member: Schema.String, before: Schema.NullOr(Schema.String), limit: Schema.Int }),
-      Result: Row,
+      Result: Row.Row,
       execute: ({ before, limit, member }) =>
-        sql`select ${columns(sql)} from orders o where o.member_id = ${member} ${before === null ? sql`` : sql`and o.id < ${before}`}
+        sql`select ${Row.columns(sql)} from orders o where o.member_id = ${member} ${before === null ? sql`` : sql`and o.id < ${before}`}
           order by o.id desc limit ${limit}`
     })
     const claim = SqlSchema.findAll({
       Request: Schema.Struct({ limit: Schema.Int, lease: Schema.Number }),
-      Result: Row,
+      Result: Row.Row,
       execute: ({ lease, limit }) =>
         sql`with due as (
             update orders set due_at = now() + ${lease}::float8 * interval '1 second'
             where id in (select id from orders where due_at <= now() order by due_at limit ${limit} for update skip locked)
             returning id)
-          select ${columns(sql)} from orders o where o.id in (select id from due)`
+          select ${Row.columns(sql)} from orders o where o.id in (select id from due)`
     })
 
-    const insert = Effect.fn("OrderRepository.insert")(function*(order: OrderDraft, windows: {
+    const insert = Effect.fn("OrderRepository.insert")((order: OrderDraft, windows: {
       readonly payment: Duration.Duration
       readonly placing: Duration.Duration
-    }) {
-      const { currency } = order.total
-      yield* sql`insert into orders (id, member_id, status, currency, total, payment_deadline, due_at)
-        values (${order.id}, ${order.memberId}, ${order.status}, ${currency}, ${order.total.amount},
-          now() + ${seconds(windows.payment)}, now() + ${seconds(windows.placing)})`
-      yield* insertAll(
-        sql,
-        "seller_order",
-        order.sellerOrders.map((part, position) => ({
-          id: part.id,
-          orderId: order.id,
-          position,
-          enterpriseId: part.enterpriseId,
-          status: part.status,
-          shippingFee: part.shippingFee.amount,
-          total: part.total.amount,
-          commission: part.commission.amount,
-          commissionVat: part.commissionVat.amount,
-          sellerShare: part.sellerShare.amount
-        }))
-      )
-      yield* insertAll(
-        sql,
-        "order_line",
-        order.lines.map((line, position) => ({
-          id: line.id,
-          orderId: order.id,
-          position,
-          sellerOrderId: line.sellerOrderId,
-          productId: line.productId,
-          variantId: line.variantId,
-          name: JSON.stringify(line.name),
-          unitPrice: line.unitPrice.amount,
-          quantity: line.quantity,
-          total: line.total.amount
-        }))
-      )
-      yield* timeline.append(order.id, [{ scope: "order", sellerOrderId: null, from: null, to: order.status, cause: "place" }])
-    })
+    }) =>
+      Effect.asVoid(sql`with inserted as (
+          insert into orders (id, member_id, status, currency, total, payment_deadline, due_at)
+          values (${order.id}, ${order.memberId}, ${order.status}, ${order.total.currency}, ${order.total.amount},
+            now() + ${seconds(windows.payment)}, now() + ${seconds(windows.placing)})),
+        parts as (
+          insert into seller_order (id, order_id, position, enterprise_id, status, shipping_fee, total, commission, commission_vat, seller_share)
+          select id, ${order.id}::uuid, ordinality, enterprise_id, status, shipping_fee, total, commission, commission_vat, seller_share
+          from rows from (jsonb_to_recordset(${Row.partsJson(order)}::jsonb) as (id uuid, enterprise_id uuid, status text, shipping_fee bigint,
+            total bigint, commission bigint, commission_vat bigint, seller_share bigint)) with ordinality),
+        lines as (
+          insert into order_line (id, order_id, position, seller_order_id, product_id, variant_id, name, unit_price, quantity, total)
+          select id, ${order.id}::uuid, ordinality, seller_order_id, product_id, variant_id, name, unit_price, quantity, total
+          from rows from (jsonb_to_recordset(${Row.linesJson(order)}::jsonb) as (id uuid, seller_order_id uuid, product_id uuid,
+            variant_id uuid, name jsonb, unit_price bigint, quantity int, total bigint)) with ordinality)
+        ${timeline.insert(order.id, [{ scope: "order", sellerOrderId: null, from: null, to: order.status, cause: "place" }])}`)
+    )
 
     const find = Effect.fn("OrderRepository.find")((id: OrderId) =>
       read(id).pipe(
@@ -117,22 +100,34 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       page({ member, before: before ?? null, limit }).pipe(Effect.map((rows) => rows.map(({ order }) => order)), Effect.orDie)
     )
 
+    /** False when the order is no longer of the version that was read; nothing is written then. */
+    const store = Effect.fnUntraced(function*(before: Order, version: number, sequence: number, { events, state }: Change<Order, OrderEvent>) {
+      const moved = state.sellerOrders.filter((part, index) => part.status !== before.sellerOrders[index]?.status)
+      const written = yield* sql`with changed as (
+          update orders set status = ${state.status}, rejection = ${state.rejection}, sequence = ${sequence + events.length},
+            version = version + 1, due_at = ${waits(state) ? sql`payment_deadline` : sql`null`}
+          where id = ${state.id} and version = ${version} returning id),
+        moved as (
+          update seller_order s set status = m.status
+          from changed, jsonb_to_recordset(${JSON.stringify(moved.map(({ id, status }) => ({ id, status })))}::jsonb) as m (id uuid, status text)
+          where s.id = m.id and s.order_id = changed.id),
+        told as (${timeline.insert(state.id, Timeline.entriesOf(events, before.status), sql`changed`)})
+        select id from changed`
+      if (written.length === 0) return false
+      yield* outbox.append({ after: sequence, events })
+      return true
+    })
+
     const update = Effect.fn("OrderRepository.update")(<E>(id: OrderId, rule: Rule<E>) =>
       Effect.gen(function*() {
-        const { order: current, sequence } = yield* readLocked(id).pipe(
-          Effect.catchTag("NoSuchElementError", () => new OrderNotFound({ orderId: id })),
-          Effect.catchTag("SchemaError", Effect.die)
-        )
-        const { events, state } = yield* Effect.fromResult(rule(current))
-        yield* sql`update orders set status = ${state.status}, rejection = ${state.rejection}, sequence = ${sequence + events.length},
-          version = version + 1, due_at = ${waits(state) ? sql`payment_deadline` : sql`null`} where id = ${id}`
-        const moved = state.sellerOrders.filter((part, index) => part.status !== current.sellerOrders[index]?.status)
-        for (const [status, parts] of Map.groupBy(moved, (part) => part.status)) {
-          yield* sql`update seller_order set status = ${status} where ${sql.in("id", parts.map((part) => part.id))}`
+        while (true) {
+          const { order, sequence, version } = yield* current(id).pipe(
+            Effect.catchTag("NoSuchElementError", () => new OrderNotFound({ orderId: id })),
+            Effect.catchTag("SchemaError", Effect.die)
+          )
+          const change = yield* Effect.fromResult(rule(order))
+          if (yield* store(order, version, sequence, change)) return change.state
         }
-        yield* timeline.append(id, Timeline.entriesOf(events, current.status))
-        yield* outbox.append({ after: sequence, events })
-        return state
       })
     )
 

@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import type { Statement } from "effect/sql"
 import type { SqlClient } from "effect/sql"
+import type { OrderDraft } from "@marketplace/domain/Order/Checkout"
 import { Order } from "@marketplace/domain/Order/Order"
 
 /** An order as one JSON value in the shape of the domain class, so that one statement reads all its parts. */
@@ -32,3 +33,29 @@ export const columns = (sql: SqlClient.SqlClient): Statement.Fragment =>
           'total', jsonb_build_object('amount', l.total, 'currency', o.currency)
         ) order by l.position) from order_line l where l.order_id = o.id)
     ) as "order"`)
+
+/** Rows of `seller_order`, in their order. */
+export const partsJson = ({ sellerOrders }: OrderDraft): string =>
+  JSON.stringify(sellerOrders.map((part) => ({
+    id: part.id,
+    enterprise_id: part.enterpriseId,
+    status: part.status,
+    shipping_fee: part.shippingFee.amount,
+    total: part.total.amount,
+    commission: part.commission.amount,
+    commission_vat: part.commissionVat.amount,
+    seller_share: part.sellerShare.amount
+  })))
+
+/** Rows of `order_line`, in their order. */
+export const linesJson = ({ lines }: OrderDraft): string =>
+  JSON.stringify(lines.map((line) => ({
+    id: line.id,
+    seller_order_id: line.sellerOrderId,
+    product_id: line.productId,
+    variant_id: line.variantId,
+    name: line.name,
+    unit_price: line.unitPrice.amount,
+    quantity: line.quantity,
+    total: line.total.amount
+  })))

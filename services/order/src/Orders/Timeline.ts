@@ -1,9 +1,8 @@
 import { Schema } from "effect"
-import { type SqlClient, SqlSchema } from "effect/sql"
+import { type SqlClient, SqlSchema, type Statement } from "effect/sql"
 import type { OrderEvent } from "@marketplace/domain/Order/Events"
 import { OrderId, SellerOrderId } from "@marketplace/domain/Order/Ids"
 import type { OrderStatus } from "@marketplace/domain/Order/Order"
-import { insertAll } from "@marketplace/postgres/InsertAll"
 
 /** One step in an order's life, as it is shown to its people. */
 export const Entry = Schema.Struct({
@@ -29,26 +28,23 @@ export const entriesOf = (events: ReadonlyArray<OrderEvent>, from: string): Read
 const reserved: typeof OrderStatus.State.Type = "AWAITING_PAYMENT"
 
 /** The timeline of orders in the order service's schema. */
-export const make = (sql: SqlClient.SqlClient) => ({
-  /** In the caller's transaction. */
-  append: (order: OrderId, steps: ReadonlyArray<Step>) =>
-    insertAll(
-      sql,
-      "order_timeline",
-      steps.map(({ cause, from, scope, sellerOrderId, to }) => ({
-        orderId: order,
-        scope,
-        sellerOrderId,
-        fromStatus: from,
-        toStatus: to,
-        cause
-      }))
-    ),
-  of: SqlSchema.findAll({
-    Request: OrderId,
-    Result: Entry,
-    execute: (id) =>
-      sql`select at, scope, seller_order_id, from_status as "from", to_status as "to", cause
-        from order_timeline where order_id = ${id} order by position`
-  })
-})
+export const make = (sql: SqlClient.SqlClient) => {
+  /** The statement that appends steps; if `changed` (a table with one row or none) is given, only when it has its row. */
+  const insert = (order: OrderId, steps: ReadonlyArray<Step>, changed?: Statement.Fragment): Statement.Fragment => {
+    const rows = JSON.stringify(steps.map(({ cause, from, scope, sellerOrderId, to }) => ({ scope, seller_order_id: sellerOrderId, from_status: from, to_status: to, cause })))
+    return sql`insert into order_timeline (order_id, scope, seller_order_id, from_status, to_status, cause)
+      select ${order}::uuid, step.scope, step.seller_order_id, step.from_status, step.to_status, step.cause
+      from ${changed === undefined ? sql`` : sql`${changed},`} rows from (jsonb_to_recordset(${rows}::jsonb) as (scope text,
+        seller_order_id uuid, from_status text, to_status text, cause text)) with ordinality as step order by step.ordinality`
+  }
+  return {
+    insert,
+    of: SqlSchema.findAll({
+      Request: OrderId,
+      Result: Entry,
+      execute: (id) =>
+        sql`select at, scope, seller_order_id, from_status as "from", to_status as "to", cause
+          from order_timeline where order_id = ${id} order by position`
+    })
+  }
+}

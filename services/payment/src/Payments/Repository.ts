@@ -3,14 +3,14 @@ import { SecureRandom } from "effect/crypto"
 import { SqlClient, SqlError, SqlSchema } from "effect/sql"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import { PaymentId, RefundId } from "@marketplace/domain/Payment/Ids"
-import type { Transfer } from "@marketplace/domain/Payment/Ledger"
-import { type OrderPayments, type Payment, type PaymentChange, PaymentNotFound } from "@marketplace/domain/Payment/Payment"
+import { OrderPayments, type Payment, type PaymentChange, PaymentNotFound } from "@marketplace/domain/Payment/Payment"
 import { type Refund, type RefundChange, RefundStatus } from "@marketplace/domain/Payment/Refund"
 import type { MemberId } from "@marketplace/domain/User/Ids"
 import { Outbox } from "@marketplace/events/Outbox"
-import { insertAll } from "@marketplace/postgres/InsertAll"
-import { OrderRow, paymentJson, PaymentRow, refundJson, RefundRow } from "./Row.ts"
-import { givenUp, nextLook } from "./Schedule.ts"
+import {
+  entriesJson, inSeconds, OrderRow, paymentJson, PaymentRow, paymentsJson, refundJson, RefundRow, refundsJson, transfersJson, type Written
+} from "./Row.ts"
+import { givenUp } from "./Schedule.ts"
 
 /** All attempts to pay one order. */
 export interface Attempts {
@@ -28,12 +28,15 @@ export interface Due {
   readonly age: number
 }
 
-/** Decides what becomes of an order's payments; pure. */
+/** Decides what becomes of an order's payments; pure, since it runs again when somebody else was faster. */
 export type Rule<A, E> = (attempts: Attempts) => Result.Result<{ readonly change: PaymentChange; readonly answer: A }, E>
 
 /** Where payments, refunds and the ledger are kept: state, bookings and events of one change are one write. */
 export class PaymentRepository extends Context.Service<PaymentRepository, {
-  /** Reads under the order's lock, lets the rule decide, stores what it decided. In the caller's transaction. */
+  /**
+   * Reads, lets the rule decide, stores what it decided if the attempts are still what was read, and otherwise begins again
+   * with what they are now. In the caller's transaction, which holds the row lock of the order's attempts from then on.
+   */
   readonly update: <A, E>(order: OrderId, rule: Rule<A, E>) => Effect.Effect<A, E | SqlError.SqlError>
   readonly find: (id: PaymentId) => Effect.Effect<Payment, PaymentNotFound>
   readonly ofOrder: (order: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Payment>>
@@ -46,7 +49,7 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
   /** The provider answers again: has the resolver look at every UNKNOWN attempt now. */
   readonly hastenUnknown: Effect.Effect<void>
   readonly refundsOf: (order: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Refund>>
-  /** In a transaction of its own; under the order's lock. */
+  /** The same for a refund, in a transaction of its own. */
   readonly updateRefund: <E>(refund: Refund, rule: (current: Refund) => Result.Result<RefundChange, E>) => Effect.Effect<Refund, E>
   readonly claimDueRefunds: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<{ readonly refund: Refund; readonly looks: number }>>
   readonly postponeRefund: (id: RefundId, seconds: number) => Effect.Effect<void>
@@ -61,63 +64,63 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
       Request: OrderId,
       Result: OrderRow,
       execute: (id) =>
-        sql`select o.sequence, jsonb_build_object('orderId', o.order_id, 'sealed', o.sealed, 'activeId', o.active_id) as "order",
+        sql`select o.sequence, o.version, jsonb_build_object('orderId', o.order_id, 'sealed', o.sealed, 'activeId', o.active_id) as "order",
             coalesce((select jsonb_agg(${sql.literal(paymentJson)} order by p.id) from payment p where p.order_id = o.order_id), '[]') as payments
           from order_payments o where o.order_id = ${id}`
     })
 
-    // The lock is a statement of its own: what is read after it includes what its last holder wrote.
-    const lock = (id: OrderId) => sql`select 1 from order_payments where order_id = ${id} for update`
+    /** An order without attempts has no row yet: version 0. */
+    const current = (id: OrderId) =>
+      ofOrder(id).pipe(
+        Effect.map(([found]) => found ?? { order: new OrderPayments({ orderId: id, sealed: false, activeId: null }), payments: [], sequence: 0, version: 0 }),
+        Effect.catchTag("SchemaError", Effect.die)
+      )
 
-    const locked = (id: OrderId) =>
-      Effect.gen(function*() {
-        const known = yield* lock(id)
-        if (known.length === 0) {
-          yield* sql`insert into order_payments (order_id) values (${id}) on conflict do nothing`
-          yield* lock(id)
-        }
-        const [found] = yield* ofOrder(id)
-        return found ?? (yield* Effect.die(new Error(`no row of order ${id} after its insertion`)))
-      }).pipe(Effect.catchTag("SchemaError", Effect.die))
-
-    const book = (transfers: ReadonlyArray<Transfer & { readonly paymentId: PaymentId; readonly refundId: RefundId | null }>) =>
-      Effect.forEach(transfers, ({ entries, kind, paymentId, refundId }) =>
-        Effect.gen(function*() {
-          const id = yield* random.uuidV7()
-          yield* sql`with transfer as (
-              insert into ledger_transfer ${sql.insert({ id, kind, paymentId, refundId })} returning id)
-            insert into ledger_entry (transfer_id, account, amount, currency)
-            select transfer.id, entry.account, entry.amount, entry.currency from transfer,
-              jsonb_to_recordset(${JSON.stringify(entries.map(({ account, amount }) => ({ account, ...amount })))}::jsonb)
-                as entry (account text, amount bigint, currency text)`
-        }), { discard: true })
-
-    const store = Effect.fnUntraced(function*(before: Attempts, sequence: number, change: PaymentChange) {
-      const known = new Set(before.payments.map(({ id }) => id))
-      if (change.order !== before.order || change.events.length > 0) {
-        yield* sql`update order_payments set sealed = ${change.order.sealed}, active_id = ${change.order.activeId},
-          sequence = ${sequence + change.events.length} where order_id = ${change.order.orderId}`
-      }
-      for (const payment of change.payments) {
-        if (known.has(payment.id)) {
-          yield* sql`update payment set status = ${payment.status}, provider_payment_key = ${payment.providerPaymentKey},
-            failure = ${payment.failure}, due_at = ${soon(nextLook(payment.status))}, looks = 0, changed_at = now() where id = ${payment.id}`
-        } else {
-          const { amount: { amount, currency }, ...columns } = payment
-          yield* sql`insert into payment ${sql.insert({ ...columns, amount, currency })}`
-        }
-      }
-      yield* insertAll(sql, "refund", change.refunds.map(({ amount: { amount, currency }, ...columns }) => ({ ...columns, amount, currency })))
-      yield* book(change.transfers)
-      yield* outbox.append({ after: sequence, events: change.events })
+    /** False when the order's attempts are no longer what was read; nothing is written then. */
+    const store = Effect.fnUntraced(function*({ sequence, version }: { readonly sequence: number; readonly version: number }, change: Written) {
+      const { events, order, transfers } = change
+      const bookings = yield* Effect.forEach(transfers, (transfer) => Effect.map(random.uuidV7(), (id) => ({ ...transfer, id })))
+      const written = yield* sql`with head as (
+          insert into order_payments as o (order_id, sealed, active_id, sequence, version)
+          values (${order.orderId}, ${order.sealed}, ${order.activeId}, ${sequence + events.length}, 1)
+          on conflict (order_id) do update
+            set sealed = excluded.sealed, active_id = excluded.active_id, sequence = excluded.sequence, version = o.version + 1
+            where o.version = ${version}
+          returning order_id),
+        attempts as (
+          insert into payment (id, order_id, member_id, amount, currency, method, provider, status, provider_payment_key, failure, due_at)
+          select id, head.order_id, member_id, amount, currency, method, provider, status, provider_payment_key, failure, ${inSeconds(sql)}
+          from head, jsonb_to_recordset(${paymentsJson(change.payments)}::jsonb) as (id uuid, member_id uuid, amount bigint, currency text,
+            method text, provider text, status text, provider_payment_key text, failure text, due float8)
+          on conflict (id) do update set status = excluded.status, provider_payment_key = excluded.provider_payment_key,
+            failure = excluded.failure, due_at = excluded.due_at, looks = 0, changed_at = now()),
+        returned as (
+          insert into refund (id, payment_id, order_id, amount, currency, reason, status, due_at)
+          select id, payment_id, head.order_id, amount, currency, reason, status, ${inSeconds(sql)}
+          from head, jsonb_to_recordset(${refundsJson(change.refunds)}::jsonb) as (id uuid, payment_id uuid, amount bigint, currency text,
+            reason text, status text, due float8)
+          on conflict (id) do update set status = excluded.status, due_at = excluded.due_at, changed_at = now()),
+        transfer as (
+          insert into ledger_transfer (id, kind, payment_id, refund_id)
+          select id, kind, payment_id, refund_id
+          from head, jsonb_to_recordset(${transfersJson(bookings)}::jsonb) as (id uuid, kind text, payment_id uuid, refund_id uuid)),
+        entry as (
+          insert into ledger_entry (transfer_id, account, amount, currency)
+          select transfer_id, account, amount, currency
+          from head, jsonb_to_recordset(${entriesJson(bookings)}::jsonb) as (transfer_id uuid, account text, amount bigint, currency text))
+        select order_id from head`
+      if (written.length === 0) return false
+      yield* outbox.append({ after: sequence, events })
+      return true
     })
 
     const update = Effect.fn("PaymentRepository.update")(<A, E>(order: OrderId, rule: Rule<A, E>) =>
       Effect.gen(function*() {
-        const { sequence, ...attempts } = yield* locked(order)
-        const { answer, change } = yield* Effect.fromResult(rule(attempts))
-        yield* store(attempts, sequence, change)
-        return answer
+        while (true) {
+          const attempts = yield* current(order)
+          const { answer, change } = yield* Effect.fromResult(rule(attempts))
+          if (yield* store(attempts, { ...change, refunds: change.refunds.map((refund) => ({ ...refund, due: 0 })) })) return answer
+        }
       })
     )
 
@@ -197,16 +200,14 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
       ),
       updateRefund: Effect.fn("PaymentRepository.updateRefund")(<E>(refund: Refund, rule: (current: Refund) => Result.Result<RefundChange, E>) =>
         Effect.gen(function*() {
-          const { sequence } = yield* locked(refund.orderId)
-          const current = yield* currentRefund(refund)
-          const { events, refund: next, transfers } = yield* Effect.fromResult(rule(current))
-          yield* sql`update refund set status = ${next.status}, due_at = ${soon(refundIsOpen(next) ? submissionLease : null)}, changed_at = now()
-            where id = ${next.id}`
-          if (events.length > 0) yield* sql`update order_payments set sequence = ${sequence + events.length} where order_id = ${next.orderId}`
-          yield* book(transfers.map((transfer) => ({ ...transfer, paymentId: next.paymentId, refundId: next.id })))
-          yield* outbox.append({ after: sequence, events })
-          return next
-        }).pipe(sql.withTransaction, Effect.catchIf((error) => SqlError.isSqlError(error), Effect.die))
+          while (true) {
+            const attempts = yield* current(refund.orderId)
+            const { events, refund: next, transfers } = yield* Effect.fromResult(rule(yield* currentRefund(refund)))
+            const booked = transfers.map((transfer) => ({ ...transfer, paymentId: next.paymentId, refundId: next.id }))
+            const refunds = [{ ...next, due: refundIsOpen(next) ? submissionLease : null }]
+            if (yield* store(attempts, { order: attempts.order, payments: [], refunds, transfers: booked, events })) return next
+          }
+        }).pipe(sql.withTransaction, Effect.catchIf(SqlError.isSqlError, Effect.die))
       ),
       claimDueRefunds: Effect.fn("PaymentRepository.claimDueRefunds")((limit, lease) =>
         claimRefunds({ limit, lease: Duration.toSeconds(lease) }).pipe(Effect.orDie)

@@ -7,7 +7,9 @@ export const payments: Migration = {
       order_id uuid primary key,
       sealed boolean not null default false,
       active_id uuid,
-      sequence int not null default 0
+      sequence int not null,
+      -- how often it changed; a write goes through only from the version it read
+      version int not null
     );
 
     create table payment (
@@ -40,7 +42,7 @@ export const payments: Migration = {
       status text not null,
       created_at timestamptz not null default now(),
       changed_at timestamptz not null default now(),
-      due_at timestamptz default now(),
+      due_at timestamptz,
       looks int not null default 0
     );
     create index refund_by_order on refund (order_id);
