@@ -1,5 +1,6 @@
 import { Cause, Clock, Effect, Layer, Metric } from "effect"
 import { SqlClient } from "effect/sql"
+import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import { consumed, type EventContext, type EventName, type MarketplaceEvent } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import * as Names from "@marketplace/telemetry/Names"
@@ -61,36 +62,62 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
       Effect.provideService(CurrentCause, envelope.id)
     )
 
-  /** Whether the event is new here, and whether its stream is parked; the latter waits for a replay under way. */
-  const receive = ({ context, id, streamKey }: Envelope) =>
-    Effect.map(
-      sql<{ readonly isNew: boolean; readonly isParked: boolean }>`
-        with new as (
-          insert into inbox (consumer, event_id) values (${consumer}, ${id}) on conflict do nothing returning 1),
-        parked as (
-          select 1 from parked_stream
-          where consumer = ${consumer} and context = ${context} and stream_key = ${streamKey} for share)
-        select exists (select from new) as is_new, exists (select from parked) as is_parked`,
-      ([row]) => ({ isNew: row?.isNew === true, isParked: row?.isParked === true })
-    )
+  /** Which of these events, all of one context, are new here, and which streams are parked; waits for a replay under way. */
+  const receive = Effect.fnUntraced(function*(envelopes: ReadonlyArray<Envelope>) {
+    const [row] = yield* sql<{ readonly fresh: ReadonlyArray<string>; readonly parked: ReadonlyArray<string> }>`
+      with fresh as (
+        insert into inbox (consumer, event_id)
+        select ${consumer}, id from unnest(${envelopes.map(({ id }) => id)}::text[]::uuid[]) as e (id)
+        on conflict do nothing returning event_id),
+      parked as (
+        select stream_key from parked_stream
+        where consumer = ${consumer} and context = ${envelopes[0]?.context ?? ""}
+          and stream_key = any (${envelopes.map(({ streamKey }) => streamKey)}::text[]) for share)
+      select array (select event_id::text from fresh) as fresh, array (select stream_key from parked) as parked`
+    const fresh = new Set(row?.fresh)
+    const parked = new Set(row?.parked)
+    // An event that is there twice is new once.
+    return envelopes.map(({ id, streamKey }) => ({ isNew: fresh.delete(id), isParked: parked.has(streamKey) }))
+  })
 
-  const consume = ({ envelope, settle }: Delivery) =>
+  const spanned = (envelope: Envelope) =>
+    TraceContext.withRemoteParent(envelope.traceparent, `process ${envelope.type}`, {
+      attributes: {
+        [Names.Messaging.destination]: `${envelope.context}.events`,
+        [Names.Messaging.operation]: "process",
+        [Names.Messaging.messageId]: envelope.id,
+        [Names.Messaging.consumerGroup]: consumer,
+        [Names.Event.type]: envelope.type,
+        [Names.Event.streamKey]: envelope.streamKey,
+        [Names.Event.sequence]: envelope.sequence
+      }
+    })
+
+  /** All of them in one transaction, so that most of its cost is shared. */
+  const consume = (deliveries: ReadonlyArray<Delivery>) =>
     sql.withTransaction(Effect.gen(function*() {
-      const { isNew, isParked } = yield* receive(envelope)
-      if (isNew && isParked) yield* letters.park(envelope, null)
-      else if (isNew) yield* effectOf(envelope)
-      yield* settle
-      const outcome: Metrics.ConsumerOutcome = !isNew ? "duplicate" : isParked ? "behind" : "consumed"
-      return outcome
-    }))
+      const received = yield* receive(deliveries.map(({ envelope }) => envelope))
+      const outcomes = yield* Effect.forEach(deliveries, ({ envelope }, n) =>
+        Effect.gen(function*() {
+          const { isNew = false, isParked = false } = received[n] ?? {}
+          if (isNew && isParked) yield* letters.park(envelope, null)
+          else if (isNew) yield* effectOf(envelope)
+          const outcome: Metrics.ConsumerOutcome = !isNew ? "duplicate" : isParked ? "behind" : "consumed"
+          yield* Effect.annotateCurrentSpan(Names.Event.outcome, outcome)
+          return outcome
+        }).pipe(spanned(envelope)))
+      yield* deliveries[deliveries.length - 1]?.settle ?? Effect.void
+      yield* crashPoint("consumer.applied")
+      return outcomes
+    })).pipe(Effect.tap(crashPoint("consumer.committed")))
 
   const park = ({ envelope, settle }: Delivery, cause: Cause.Cause<unknown>) =>
     sql.withTransaction(Effect.gen(function*() {
-      const { isNew } = yield* receive(envelope)
-      if (isNew) yield* letters.park(envelope, reasonOf(cause))
+      const [first] = yield* receive([envelope])
+      if (first?.isNew === true) yield* letters.park(envelope, reasonOf(cause))
       yield* settle
-      const outcome: Metrics.ConsumerOutcome = isNew ? "parked" : "duplicate"
-      return outcome
+      const outcome: Metrics.ConsumerOutcome = first?.isNew === true ? "parked" : "duplicate"
+      return [outcome]
     })).pipe(
       Effect.tap(() => Effect.logError(`${consumer} parked ${envelope.type} ${envelope.id} of ${envelope.streamKey}`, cause))
     )
@@ -101,30 +128,28 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
       yield* Metric.update(Metrics.eventAge(consumer, type), ((yield* Clock.currentTimeMillis) - occurredAt) / 1000)
     }
     if (outcome === "parked" || outcome === "behind") yield* Effect.ignore(countLetters)
-    yield* Effect.annotateCurrentSpan(Names.Event.outcome, outcome)
   })
 
   /** Returns when the event took effect, or is parked. */
-  const handle = (delivery: Delivery): Effect.Effect<void, Fenced> => {
+  const handleOne = (delivery: Delivery): Effect.Effect<void, Fenced> => {
     const { envelope } = delivery
-    return consume(delivery).pipe(
+    return consume([delivery]).pipe(
       Effect.catchCauseIf((cause) => !isFenced(cause) && !isTemporary(cause), (cause) => park(delivery, cause)),
       // Not to be repeated.
       Effect.catchCauseIf(isFenced, () => Effect.succeed("fenced" as const)),
       Effect.tapCause(() => note(envelope, "retried")),
       persist(`${consumer}: ${envelope.type} ${envelope.id}`),
-      Effect.flatMap((outcome) => outcome === "fenced" ? new Fenced({ consumer }) : note(envelope, outcome)),
-      TraceContext.withRemoteParent(envelope.traceparent, `process ${envelope.type}`, {
-        attributes: {
-          [Names.Messaging.destination]: `${envelope.context}.events`,
-          [Names.Messaging.operation]: "process",
-          [Names.Messaging.messageId]: envelope.id,
-          [Names.Messaging.consumerGroup]: consumer,
-          [Names.Event.type]: envelope.type,
-          [Names.Event.streamKey]: envelope.streamKey,
-          [Names.Event.sequence]: envelope.sequence
-        }
-      })
+      Effect.flatMap((outcomes) => outcomes === "fenced" ? new Fenced({ consumer }) : Effect.forEach(outcomes, (outcome) => note(envelope, outcome), { discard: true }))
+    )
+  }
+
+  /** Together as long as nothing is wrong; then one by one, so that one event's trouble is not the others'. */
+  const handle = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, Fenced> => {
+    const oneByOne = Effect.forEach(deliveries, handleOne, { discard: true })
+    return deliveries.length === 1 ? oneByOne : consume(deliveries).pipe(
+      Effect.flatMap((outcomes) =>
+        Effect.forEach(deliveries, ({ envelope }, n) => note(envelope, outcomes[n] ?? "consumed"), { discard: true })),
+      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : oneByOne)
     )
   }
 

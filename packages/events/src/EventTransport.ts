@@ -16,6 +16,9 @@ export class TransportUnavailable extends Schema.TaggedError<TransportUnavailabl
 /** Another instance has taken the partition over; what this one does for it must not be committed. */
 export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { consumer: Schema.String }) {}
 
+/** So many events are handed over at once, at most. */
+export const handedOver = 20
+
 /** An event handed to a consumer. */
 export interface Delivery {
   readonly envelope: Envelope
@@ -32,8 +35,11 @@ export interface Subscription {
   readonly contexts: ReadonlyArray<EventContext>
   /** Others are skipped by header, before anything is decoded. */
   readonly types: ReadonlySet<EventName>
-  /** Called in order for the events of one partition, for different partitions at once. Returns only when the event is dealt with. */
-  readonly handle: (delivery: Delivery) => Effect.Effect<void, Fenced>
+  /**
+   * Called with some events of one partition, at least one, in their order; for different partitions at once. Returns only
+   * when all are dealt with. To settle one is to settle those before it.
+   */
+  readonly handle: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, Fenced>
 }
 
 /**

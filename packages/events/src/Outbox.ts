@@ -23,13 +23,17 @@ export interface Told {
   readonly causeId?: string | null
 }
 
+/** The events with their places in their stream. */
+const sequenced = (told: Told, stream: number) =>
+  told.events.map((event, n) => ({ event, causeId: told.causeId, stream, sequence: told.after + n + 1 }))
+
 /** Keeps events beside the state they tell of, to be published after the commit. */
 export class Outbox extends Context.Service<Outbox, {
   /**
-   * In the caller's transaction: state and events are committed together or not at all. Fails with a unique violation if
+   * One statement for any number of streams. In the caller's transaction: state and events are committed together or not at all. Fails with a unique violation if
    * another event of the stream has the next sequence already, that is, if `after` was not read under the lock.
    */
-  readonly append: (told: Told) => Effect.Effect<void, SqlError.SqlError>
+  readonly append: (...told: ReadonlyArray<Told>) => Effect.Effect<void, SqlError.SqlError>
 }>()("@marketplace/events/Outbox") {
   /** Of one service, with its client. Stores the schemas this version writes with. */
   static readonly layer = (context: EventContext) =>
@@ -43,21 +47,27 @@ export class Outbox extends Context.Service<Outbox, {
         on conflict do nothing`
 
       return Outbox.of({
-        append: Effect.fn("Outbox.append")(function*({ after, causeId, events }) {
-          const bodies = yield* Effect.forEach(events, Codecs.encode)
-          const [first] = bodies
-          if (first === undefined) return
-          if (bodies.some((one) => one.context !== context || one.streamKey !== first.streamKey)) {
-            return yield* Effect.die(new Error(`The outbox of ${context} was told of several streams or of another context`))
+        append: Effect.fn("Outbox.append")(function*(...told) {
+          const events = yield* Effect.forEach(told.flatMap(sequenced), ({ event, ...place }) =>
+            Effect.gen(function*() {
+              const causeId = place.causeId === undefined ? yield* CurrentCause : place.causeId
+              return { ...(yield* Codecs.encode(event)), ...place, id: yield* random.uuidV7(), causeId: causeId ?? "" }
+            }))
+          if (events.length === 0) return
+          const keys = new Map(events.map(({ stream, streamKey }) => [stream, streamKey]))
+          if (events.some((one) => one.context !== context || one.streamKey !== keys.get(one.stream))) {
+            return yield* Effect.die(new Error(`The outbox of ${context} was told of several streams as one, or of another context`))
           }
-          const ids = yield* Effect.forEach(events, () => random.uuidV7())
           yield* sql`
             insert into outbox (partition, stream_key, traceparent, cause_id, sequence, event_id, type, fingerprint, body)
-            select ${partitionOf(first.streamKey, partitions)}, ${first.streamKey}, ${(yield* TraceContext.current) ?? null},
-              ${causeId === undefined ? yield* CurrentCause : causeId}::uuid, ${after} + n, event_id, type, fingerprint, body
-            from unnest(${ids}::text[]::uuid[], ${bodies.map(({ type }) => type)}::text[],
-              ${bodies.map(({ fingerprint }) => fingerprint)}::text[], ${bodies.map(({ body }) => body)}::bytea[])
-            with ordinality as e (event_id, type, fingerprint, body, n)`
+            select partition, stream_key, ${(yield* TraceContext.current) ?? null}, nullif(cause_id, '')::uuid, sequence, event_id, type,
+              fingerprint, body
+            from unnest(${events.map(({ streamKey }) => partitionOf(streamKey, partitions))}::int[],
+              ${events.map(({ streamKey }) => streamKey)}::text[], ${events.map(({ causeId }) => causeId)}::text[],
+              ${events.map(({ sequence }) => sequence)}::int[], ${events.map(({ id }) => id)}::text[]::uuid[],
+              ${events.map(({ type }) => type)}::text[], ${events.map(({ fingerprint }) => fingerprint)}::text[],
+              ${events.map(({ body }) => body)}::bytea[])
+            with ordinality as e (partition, stream_key, cause_id, sequence, event_id, type, fingerprint, body, n) order by n`
           yield* sql.afterCommit(wakeups.wake(`outbox/${context}`))
         })
       })

@@ -1,4 +1,5 @@
 import { Clock, Duration, Effect, Layer, Metric, type Scope } from "effect"
+import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import type { EventContext } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import { Messaging } from "@marketplace/telemetry/Names"
@@ -50,7 +51,9 @@ export const run = <E, R>(
       const events = yield* Effect.withTracerEnabled(source.next(batch), false)
       if (events.length > 0) {
         yield* publish(events)
+        yield* crashPoint("relay.published")
         yield* Effect.withTracerEnabled(source.published(events), false)
+        yield* crashPoint("relay.marked")
         yield* Metric.update(published, events.length)
         yield* Metric.update(duration, ((yield* Clock.currentTimeMillis) - start) / 1000)
       }

@@ -10,6 +10,7 @@ import * as Relay from "../src/Relay.ts"
 import * as Retention from "../src/Retention.ts"
 import { layerPostgres } from "../src/TransportPostgres.ts"
 import { Wakeups } from "../src/Wakeups.ts"
+import type { MarketplaceEvent } from "@marketplace/schema/Topology"
 import * as World from "./World.ts"
 
 const order = Outbox.layer("order").pipe(Layer.provideMerge(World.connection("order")), Layer.provideMerge(Wakeups.layer))
@@ -79,7 +80,7 @@ layer(World.Template.layer, { excludeTestServices: true })((it) => {
     test("refuses events of several streams at once, and of another context", Effect.fnUntraced(function*() {
       const service = yield* World.start(order)
       const [one, other] = [yield* World.newId, yield* World.newId]
-      const append = (...events: Parameters<Outbox["Service"]["append"]>[0]["events"]) =>
+      const append = (...events: ReadonlyArray<MarketplaceEvent>) =>
         Effect.exit(service.run(Outbox.use((outbox) => outbox.append({ after: 0, events }))))
       assert.isTrue(Exit.hasDies(yield* append(World.statusChanged(one), World.statusChanged(other))))
       assert.isTrue(Exit.hasDies(yield* append(World.stockChanged(one, 1))))

@@ -29,8 +29,9 @@ const follow = (got: Array<Envelope>) =>
       consumer: "product",
       contexts: ["order"],
       types: new Set(["OrderStatusChanged"]),
-      handle: ({ envelope, settle }) =>
-        Effect.andThen(Effect.catchTag(settle, "SqlError", Effect.die), Effect.sync(() => got.push(envelope)))
+      handle: (deliveries) =>
+        Effect.forEach(deliveries, ({ envelope, settle }) =>
+          Effect.andThen(Effect.catchTag(settle, "SqlError", Effect.die), Effect.sync(() => got.push(envelope))), { discard: true })
     })))
 
 const inLog = World.ask<{ position: bigint; eventId: string }>(

@@ -35,7 +35,12 @@ export const transportContract = (name: string, { install }: Suite) => {
   /** Subscribes in the background; what is handed over is also settled, unless `handle` says otherwise. */
   const subscribe = (consumer: EventContext, handle: (delivery: Delivery) => Effect.Effect<void, Fenced>, types = orderEvents) =>
     Effect.flatMap(EventTransport, (transport) =>
-      Effect.forkScoped(transport.subscribe({ consumer, contexts: ["order"], types, handle })))
+      Effect.forkScoped(transport.subscribe({
+        consumer,
+        contexts: ["order"],
+        types,
+        handle: (deliveries) => Effect.forEach(deliveries, handle, { discard: true })
+      })))
 
   /** First occurrences only: delivery is at least once. */
   const recordIn = (got: Array<Envelope>) => ({ envelope, settle }: Delivery) =>

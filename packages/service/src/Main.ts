@@ -1,5 +1,6 @@
 import { Cause, Exit, Layer, Runtime } from "effect"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as FaultInjection from "./FaultInjection.ts"
 
 /** Asked to stop and stopped is what was wanted: status 0. */
 const teardown: Runtime.Teardown = (exit, onExit) =>
@@ -17,5 +18,5 @@ const endWithStarter = () => {
  */
 export const launch = <E>(service: Layer.Layer<never, E>): void => {
   endWithStarter()
-  service.pipe(Layer.launch, NodeRuntime.runMain({ teardown }))
+  service.pipe(Layer.provide(FaultInjection.layerConfig), Layer.launch, NodeRuntime.runMain({ teardown }))
 }

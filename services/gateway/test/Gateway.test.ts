@@ -1,11 +1,13 @@
-import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { assert, it, layer } from "@effect/vitest"
+import { Effect, Exit, Layer } from "effect"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { operations } from "@marketplace/schema/Operations"
 import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
 import { kinds } from "../src/Problems.ts"
 import { advice } from "../src/Problems/Advice.ts"
-import { type Answer, authorization, call, endedSession, json, raw, spans, Upstream, world } from "./World.ts"
+import * as HttpUpstreams from "../src/Upstreams/Http.ts"
+import { type Answer, authorization, call, endedSession, json, raw, settings, spans, Upstream, world } from "./World.ts"
 
 const orderId = "01941f29-7c00-7000-8000-000000000009"
 
@@ -132,8 +134,9 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
     const idFor = (id: string) => Effect.map(call("/v1/products", { headers: { "x-request-id": id } }), ({ headers }) => headers.get("x-request-id"))
     assert.strictEqual(yield* idFor("shop-1.2:3_4"), "shop-1.2:3_4")
     for (const insane of ["a b", "<script>", "x".repeat(129)]) assert.match((yield* idFor(insane)) ?? "", /^[0-9a-f]{32}$/)
-    for (const path of ["/nowhere", "/health/live", "/openapi.json", "/v1/orders", "/problems/unavailable"]) {
+    for (const path of ["/nowhere", "/openapi.json", "/v1/orders", "/problems/unavailable"]) {
       const { headers } = yield* call(path)
+      assert.match(headers.get("x-trace-id") ?? "", /^[0-9a-f]{32}$/, path)
       assert.strictEqual(headers.get("x-request-id"), headers.get("x-trace-id"), path)
     }
     yield* arrivals
@@ -282,3 +285,17 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
     assertProblem(yield* call("/problems/none"), 404, "route-not-found")
   }))
 })
+
+it.effect("addresses that are none keep the gateway from starting", () => Effect.gen(function*() {
+  const startWith = (url: string) =>
+    Layer.build(HttpUpstreams.layer).pipe(
+      Effect.provide([
+        NodeHttpClient.layerUndici,
+        settings({ USER_URL: url, PRODUCT_URL: "http://a", ORDER_URL: "http://a:80/, https://b", PAYMENT_URL: "http://[::1]:8080" })
+      ]),
+      Effect.scoped,
+      Effect.exit
+    )
+  assert.isTrue(Exit.isSuccess(yield* startWith("http://user:8080")))
+  for (const url of ["user:8080", "http://a,", "http://a/path", "ftp://a", "http://a b"]) assert.isTrue(Exit.isFailure(yield* startWith(url)), url)
+}))

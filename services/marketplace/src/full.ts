@@ -12,6 +12,7 @@ import { TraceStore } from "@marketplace/telemetry/TraceStore"
 import { mkdirSync } from "node:fs"
 import * as Servers from "../../../infra/local/Servers.ts"
 import { databaseSchemas } from "./Databases.ts"
+import * as PostgresRoute from "./Faults/PostgresRoute.ts"
 import * as Environment from "./Full/Environment.ts"
 import * as Processes from "./Full/Processes.ts"
 import * as Seeding from "./Full/Seeding.ts"
@@ -71,6 +72,7 @@ const marketplace = Effect.gen(function*() {
 
 Layer.effectDiscard(marketplace).pipe(
   Layer.provide(Schemas.layer(databaseSchemas)),
+  Layer.provide(PostgresRoute.layerConfig),
   Layer.provide(postgres),
   Layer.provide([TraceStore.layer, Health.layer, NodeServices.layer, NodeCrypto.layerSecureRandom]),
   Layer.provide(Telemetry.layerConfig("marketplace")),

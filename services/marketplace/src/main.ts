@@ -1,7 +1,7 @@
 import { Config, ConfigProvider, Effect, Layer } from "effect"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import * as Gateway from "@marketplace/gateway/Http"
+import * as Gateway from "@marketplace/gateway/Service"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
 import * as Schemas from "@marketplace/postgres/Schemas"
 import { Commands } from "@marketplace/service/Commands"
@@ -9,11 +9,13 @@ import { Health } from "@marketplace/service/Health"
 import * as Main from "@marketplace/service/Main"
 import * as Server from "@marketplace/service/Server"
 import { SimulatorService } from "@marketplace/simulator/Service"
+import * as Prometheus from "@marketplace/telemetry/Prometheus"
 import * as Telemetry from "@marketplace/telemetry/Telemetry"
 import * as TraceStore from "@marketplace/telemetry/TraceStore"
 import * as Applications from "./Applications.ts"
 import { databaseSchemas } from "./Databases.ts"
 import * as Embedded from "./Embedded.ts"
+import * as PostgresRoute from "./Faults/PostgresRoute.ts"
 import * as Loopback from "./Loopback.ts"
 import * as Running from "./Running.ts"
 import * as Secrets from "./Secrets.ts"
@@ -37,7 +39,7 @@ const marketplace = Layer.unwrap(Effect.gen(function*() {
   const simulator = Server.serve(SimulatorService, { service: "simulator", port: Config.succeed(simulatorPort) }).pipe(
     Layer.provide(Applications.simulatorDatabase)
   )
-  const gateway = Server.serve(Layer.mergeAll(Gateway.Http, traceRoutes), { service: "gateway", port: Config.succeed(gatewayPort) })
+  const gateway = Gateway.serve({ port: Config.succeed(gatewayPort) }, Layer.merge(traceRoutes, Prometheus.layer))
   const ready = Layer.effectDiscard(Effect.gen(function*() {
     yield* Running.announce(directory, running)
     yield* Welcome.say(running)
@@ -53,6 +55,7 @@ const marketplace = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(simulator),
     Layer.provide(Schemas.layer(databaseSchemas)),
     Layer.provide([Commands.layer, Health.layer, NodeCrypto.layerSecureRandom]),
+    Layer.provide(PostgresRoute.layerConfig),
     Layer.provide(PostgresServer.layerEmbedded({ directory: `${directory}/postgres` })),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: settings })))
   )

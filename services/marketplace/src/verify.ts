@@ -26,7 +26,7 @@ const since = (text: string): Option.Option<number | Date> => {
 const command = Command.make("verify", {
   since: Flag.String("since").pipe(
     Flag.withDescription("only what happened since then: a time (2026-11-25T10:00:00Z) or how long ago (90s, 15m, 2h, 7d)"),
-    Flag.filterMap(since, (text) => `"${text}" is neither a time nor a duration`),
+    Flag.filterMap(since, () => "a time or a duration"),
     Flag.optional
   ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("every invariant, as JSON"), Flag.withDefault(false))

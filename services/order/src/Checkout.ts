@@ -9,6 +9,7 @@ import type { OrderEvent } from "@marketplace/domain/Order/Events"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import { type Order, reject, reserved } from "@marketplace/domain/Order/Order"
 import type { MemberId } from "@marketplace/domain/User/Ids"
+import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import { OrdersGroup } from "@marketplace/schema/Order/HttpApi"
 import type { RequestInFlight } from "@marketplace/schema/Problems"
 import { type CalleeUnavailable, ProductClient } from "@marketplace/service/Clients"
@@ -64,8 +65,10 @@ export class Checkout extends Context.Service<Checkout, {
         return enterpriseId === undefined ? [] : [{ variantId, quantity, unitPrice, enterpriseId }]
       })
       return yield* products.ReserveStock({ orderId: order.id, lines }).pipe(
+        Effect.tap(crashPoint("checkout.reserved")),
         Effect.andThen(decide(order.id, reserved)),
-        Effect.catchTag("ReservationRefused", ({ reason }) => decide(order.id, reject(reason === "RELEASED" ? "OUT_OF_STOCK" : reason)))
+        Effect.catchTag("ReservationRefused", ({ reason }) => decide(order.id, reject(reason === "RELEASED" ? "OUT_OF_STOCK" : reason))),
+        Effect.tap(crashPoint("checkout.decided"))
       )
     })
 
@@ -75,6 +78,7 @@ export class Checkout extends Context.Service<Checkout, {
       const order = yield* Effect.fromResult(draft({ orderId: attempt.resourceId, memberId, lines, quotes, expectedTotal, ids }))
       const insert = orders.insert(order, { payment: paymentWindow, placing: placingTimeout })
       yield* Effect.andThen(attempt.begin, insert).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
+      yield* crashPoint("checkout.placed")
     })
 
     return Checkout.of({

@@ -1,6 +1,7 @@
 import { Duration, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { expire, type Order } from "@marketplace/domain/Order/Order"
+import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import { PaymentClient } from "@marketplace/service/Clients"
 import * as Sweeper from "@marketplace/service/Sweeper"
 import { Checkout } from "./Checkout.ts"
@@ -23,6 +24,7 @@ export const Expiry = Layer.unwrap(Effect.gen(function*() {
 
   const end = Effect.fn("Expiry.end")(function*(order: Order) {
     const sealed = yield* payments.SealPayments({ orderId: order.id })
+    yield* crashPoint("expiry.sealed")
     if (sealed === "SEALED") yield* orders.update(order.id, expire).pipe(sql.withTransaction)
   })
 

@@ -6,10 +6,11 @@ import * as Main from "@marketplace/service/Main"
 import * as Process from "@marketplace/service/Process"
 import { contracts, layerServerHttp } from "@marketplace/service/Rpc"
 import * as Server from "@marketplace/service/Server"
+import * as Prometheus from "@marketplace/telemetry/Prometheus"
 import * as Order from "./Service.ts"
 
 Server.serve(
-  Layer.merge(Order.routes, layerServerHttp(contracts.order).pipe(Layer.provide(Order.Rpc))),
+  Layer.mergeAll(Order.routes, Prometheus.layer, layerServerHttp(contracts.order).pipe(Layer.provide(Order.Rpc))),
   { service: "order", ...Process.address }
 ).pipe(
   Layer.merge(Order.work),

@@ -9,6 +9,7 @@ import {
 } from "@marketplace/domain/Payment/Payment"
 import type { Refund } from "@marketplace/domain/Payment/Refund"
 import type { MemberId } from "@marketplace/domain/User/Ids"
+import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import { PaymentsGroup } from "@marketplace/schema/Payment/HttpApi"
 import type { RequestInFlight } from "@marketplace/schema/Problems"
 import { type CalleeUnavailable, OrderClient } from "@marketplace/service/Clients"
@@ -86,7 +87,7 @@ export class Payments extends Context.Service<Payments, {
         if (payment === undefined) return yield* Effect.die(new Error("the rule opened no payment"))
         yield* idempotency.complete(creating, id, paymentView(payment, gateway.checkoutUrl))
         return payment
-      }).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
+      }).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die), Effect.tap(crashPoint("payment.created")))
     })
 
     const claim = (attempt: Attempt<PaymentId>, payment: Payment, { amount, providerPaymentKey }: Confirmation) =>
@@ -109,9 +110,12 @@ export class Payments extends Context.Service<Payments, {
         Effect.catchTag("IllegalTransition", () =>
           Effect.flatMap(get(payment.id, confirmation.memberId), ({ status }) => Effect.fail(new CannotConfirm({ status }))))
       )
+      yield* crashPoint("payment.claimed")
       const { amount, providerPaymentKey } = confirmation
       const finding = yield* gateway.confirm({ paymentId: payment.id, providerPaymentKey, amount })
+      yield* crashPoint("payment.answered")
       const settled = yield* settlement.take(payment, finding)
+      yield* crashPoint("payment.settled")
       return settled.status === "READY" ? yield* new ProviderUnavailable() : settled
     })
 

@@ -1,5 +1,6 @@
 import { Duration, Effect, Layer, Result } from "effect"
 import { fail, lose, type Refund, RefundStatus, submit, succeed } from "@marketplace/domain/Payment/Refund"
+import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import * as Sweeper from "@marketplace/service/Sweeper"
 import { PaymentGateway } from "./PaymentGateway.ts"
 import { PaymentRepository } from "./Payments/Repository.ts"
@@ -30,7 +31,9 @@ export const Refunds = Layer.unwrap(Effect.gen(function*() {
       : Result.isSuccess(RefundStatus.next(due.status, "submit"))
       ? yield* repository.updateRefund(due, submit)
       : due
+    yield* crashPoint("refund.submitted")
     const finding = yield* gateway.refund({ refundId: id, providerPaymentKey, amount, reason })
+    yield* crashPoint("refund.answered")
     switch (finding._tag) {
       case "Refunded":
         return yield* repository.updateRefund(refund, succeed)

@@ -1,5 +1,6 @@
 import { Duration, Effect, Layer } from "effect"
 import { escalate, type Finding, type Payment } from "@marketplace/domain/Payment/Payment"
+import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import * as Sweeper from "@marketplace/service/Sweeper"
 import { findingOf, PaymentGateway } from "./PaymentGateway.ts"
 import { type Due, PaymentRepository } from "./Payments/Repository.ts"
@@ -33,6 +34,7 @@ export const Resolver = Layer.unwrap(Effect.gen(function*() {
     // nobody holds the lease of a confirmation any more: whoever held it died between its two commits
     const payment = due.status === "CONFIRMING" ? yield* settlement.take(due, { _tag: "Unclear" }) : due
     const { answered, finding } = yield* ask(payment)
+    yield* crashPoint("resolver.answered")
     const settled = finding._tag === "Unclear" || finding._tag === "NotSent" ? payment : yield* settlement.take(payment, finding)
     if (answered && settled.status !== payment.status) yield* repository.hastenUnknown
     if (settled.status !== payment.status) return

@@ -6,11 +6,12 @@ import * as Main from "@marketplace/service/Main"
 import * as Process from "@marketplace/service/Process"
 import { contracts, layerServerHttp } from "@marketplace/service/Rpc"
 import * as Server from "@marketplace/service/Server"
+import * as Prometheus from "@marketplace/telemetry/Prometheus"
 import { layerSimulator } from "./PaymentGateway/Simulator.ts"
 import * as Payment from "./Service.ts"
 
 Server.serve(
-  Layer.merge(Payment.routes, layerServerHttp(contracts.payment).pipe(Layer.provide(Payment.Rpc))),
+  Layer.mergeAll(Payment.routes, Prometheus.layer, layerServerHttp(contracts.payment).pipe(Layer.provide(Payment.Rpc))),
   { service: "payment", ...Process.address }
 ).pipe(
   Layer.merge(Payment.work),

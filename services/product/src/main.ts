@@ -8,12 +8,13 @@ import * as Main from "@marketplace/service/Main"
 import * as Process from "@marketplace/service/Process"
 import { contracts, layerServerHttp } from "@marketplace/service/Rpc"
 import * as Server from "@marketplace/service/Server"
+import * as Prometheus from "@marketplace/telemetry/Prometheus"
 import * as PendingEvents from "./Products/PendingEvents.ts"
 import * as ProductRepositoryMongo from "./Products/RepositoryMongo.ts"
 import * as Product from "./Service.ts"
 
 Server.serve(
-  Layer.merge(Product.routes, layerServerHttp(contracts.product).pipe(Layer.provide(Product.Rpc))),
+  Layer.mergeAll(Product.routes, Prometheus.layer, layerServerHttp(contracts.product).pipe(Layer.provide(Product.Rpc))),
   { service: "product", ...Process.address }
 ).pipe(
   Layer.merge(Layer.merge(Product.work, PendingEvents.layer)),

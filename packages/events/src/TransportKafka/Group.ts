@@ -1,9 +1,9 @@
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, FiberMap, Metric, Option, Schedule } from "effect"
+import { Array, Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, FiberMap, Metric, Option, Schedule } from "effect"
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from "kafkajs"
 import type { EventContext, EventName } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import type { Envelope } from "../Envelope.ts"
-import { Fenced, type Subscription, TransportUnavailable } from "../EventTransport.ts"
+import { Fenced, handedOver, type Subscription, TransportUnavailable } from "../EventTransport.ts"
 import * as Loop from "../Loop.ts"
 import { typeOf } from "./Record.ts"
 import { partitions, type Settings } from "./Settings.ts"
@@ -103,14 +103,19 @@ export const join = (
     const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: number) {
       const settle = Effect.suspend(() => mine === generation ? Effect.void : new Fenced({ consumer: name }))
       let committed = clock.currentTimeMillisUnsafe()
-      for (const message of payload.batch.messages) {
-        const type = typeOf(message, types)
-        const envelope = type === undefined ? undefined : yield* toEnvelope(context, type, message)
-        if (envelope !== undefined) yield* handle({ envelope, settle })
-        else if (type !== undefined) yield* Effect.logError(`${name} skips a ${type} without the headers of an event`)
-        if (clock.currentTimeMillisUnsafe() - committed >= Duration.toMillis(commitEvery)) {
-          yield* commit(payload, mine, message.offset)
-          yield* measure(payload, context, message.offset)
+      for (const messages of Array.chunksOf(payload.batch.messages, handedOver)) {
+        const envelopes = yield* Effect.forEach(messages, Effect.fnUntraced(function*(message) {
+          const type = typeOf(message, types)
+          const envelope = type === undefined ? undefined : yield* toEnvelope(context, type, message)
+          if (type !== undefined && envelope === undefined) yield* Effect.logError(`${name} skips a ${type} without the headers of an event`)
+          return envelope
+        }))
+        const deliveries = envelopes.flatMap((envelope) => envelope === undefined ? [] : [{ envelope, settle }])
+        if (deliveries.length > 0) yield* handle(deliveries)
+        const last = messages[messages.length - 1]
+        if (last !== undefined && clock.currentTimeMillisUnsafe() - committed >= Duration.toMillis(commitEvery)) {
+          yield* commit(payload, mine, last.offset)
+          yield* measure(payload, context, last.offset)
           committed = clock.currentTimeMillisUnsafe()
         }
       }

@@ -1,10 +1,10 @@
-import { Duration, Effect, FiberMap, Metric, Queue } from "effect"
+import { Array, Duration, Effect, FiberMap, Metric, Queue } from "effect"
 import type { SqlError } from "effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import type { EventContext } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import * as Codecs from "../Codecs.ts"
-import { Fenced, type Subscription } from "../EventTransport.ts"
+import { Fenced, handedOver, type Subscription } from "../EventTransport.ts"
 import * as Leases from "../Leases.ts"
 import * as Loop from "../Loop.ts"
 import { persist } from "../Persistence.ts"
@@ -87,12 +87,10 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
     const drop = (one: Held) => Effect.sync(() => held.get(keyOf(one)) === one && held.delete(keyOf(one)))
 
     const work = Effect.fnUntraced(function*(one: Held, entries: ReadonlyArray<Log.Entry>) {
-      let skipped: bigint | undefined
-      for (const { envelope, position } of entries) {
-        if (envelope !== undefined) yield* handle({ envelope, settle: move(one, position) })
-        skipped = envelope === undefined ? position : undefined
-      }
-      if (skipped !== undefined) yield* move(one, skipped)
+      const deliveries = entries.flatMap(({ envelope, position }) => envelope === undefined ? [] : [{ envelope, settle: move(one, position) }])
+      for (const some of Array.chunksOf(deliveries, handedOver)) yield* handle(some)
+      const last = entries.at(-1)
+      if (last !== undefined && last.envelope === undefined) yield* move(one, last.position)
       one.busy = false
       if (one.more) yield* wake(one.context)
     }, (effect, one) =>

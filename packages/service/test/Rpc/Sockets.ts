@@ -1,11 +1,11 @@
 import { Effect, Layer, type Scope } from "effect"
-import { HttpRouter, HttpServer } from "effect/http"
+import { HttpRouter } from "effect/http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { layerServerHttp } from "@marketplace/service/Rpc"
 import type { ServiceTokens } from "@marketplace/service/Tokens/ServiceTokens"
 import { createServer } from "node:http"
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from "node:net"
-import { contract, handlers, type Probe } from "./Sample.ts"
+import { contract, handlers } from "./Sample.ts"
 
 /** Stands between caller and callee, at an address that nobody else can have meanwhile. */
 export const listen = (onConnection: (socket: Socket) => void): Effect.Effect<string, never, Scope.Scope> =>
@@ -36,15 +36,12 @@ export const passOn = (socket: Socket, port: number): Socket => {
 /** The sample on a port of its own, until the scope is closed. */
 export const serveSample = Effect.fnUntraced(function*(tokens: Layer.Layer<ServiceTokens, unknown>) {
   const server = createServer()
-  const context = yield* HttpRouter.serve(layerServerHttp(contract), { disableLogger: true, disableListenLog: true }).pipe(
-    Layer.provide([handlers, tokens]),
-    Layer.provideMerge(NodeHttpServer.layer(() => server, { port: 0, host: "127.0.0.1" })),
+  yield* HttpRouter.serve(layerServerHttp(contract), { disableLogger: true, disableListenLog: true }).pipe(
+    Layer.provide([handlers, tokens, NodeHttpServer.layer(() => server, { port: 0, host: "127.0.0.1" })]),
     Layer.fresh,
     Layer.build
   )
   // Otherwise it would wait for the calls.
   yield* Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections()))
-  const { address } = yield* Effect.provide(HttpServer.HttpServer, context)
-  if (address._tag !== "TcpAddress") return yield* Effect.die(address)
-  return address.port
-}) satisfies (tokens: Layer.Layer<ServiceTokens, unknown>) => Effect.Effect<number, unknown, Scope.Scope | Probe>
+  return (server.address() as AddressInfo).port
+})

@@ -1,4 +1,4 @@
-import { Config, Duration, Effect, Layer, Option } from "effect"
+import { Config, Duration, Effect, Layer, Option, Schema } from "effect"
 import {
   Headers,
   HttpBody,
@@ -34,9 +34,14 @@ const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
 
 const pathOf = (url: string) => url.replace(/[?#].*$/s, "")
 
+const addressesOf = (text: string) => text.split(",").map((url) => url.trim().replace(/\/$/, ""))
+
+const Addresses = Schema.String.check(Schema.makeFilter((text) =>
+  addressesOf(text).every((url) => /^https?:\/\/[^/?#]+$/.test(url) && URL.canParse(url)) || "addresses, as http://order:8080, with commas between them"))
+
 /** Addresses that take turns. */
 const upstream = Effect.fnUntraced(function*(setting: string) {
-  const urls = (yield* Config.NonEmptyString(setting)).split(",").map((url) => url.trim().replace(/\/$/, ""))
+  const urls = addressesOf(yield* Config.schema(Addresses, setting))
   let turn = 0
   return () => urls[turn++ % urls.length]
 })

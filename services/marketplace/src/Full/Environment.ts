@@ -66,7 +66,7 @@ export const make = Effect.fn("Environment.make")(function*({ ports: { portOf, t
     ORDER_URL: urlOf("order"),
     PAYMENT_URL: urlOf("payment"),
     TOKEN_KEYS_URL: `${urlOf("user")}/.well-known/jwks.json`,
-    PAYMENT_SIMULATOR_URL: urlOf("simulator"),
+    PAYMENT_SIMULATOR_URL: inherited["PAYMENT_SIMULATOR_URL"] ?? urlOf("simulator"),
     SERVICE_JWKS: keys.jwks,
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://${host}:${traces}`,
     OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",

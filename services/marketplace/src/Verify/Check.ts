@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { contexts, type Invariant } from "./Invariant.ts"
-import type { Missing, Relation, Sources } from "./Sources.ts"
+import { isMissing, type Missing, type Sources } from "./Sources.ts"
 
 /** How many of the rows that break an invariant are shown. */
 const shown = 20
@@ -50,8 +50,6 @@ export const scopeOf = Effect.fn("Verify.scope")(function*(
     select (${from})::timestamptz::text as since, (clock - interval '1 minute')::text as settled from time`
   return found ?? (yield* Effect.die(new Error("PostgreSQL does not know what time it is")))
 })
-
-const isMissing = (relation: Relation | Missing): relation is Missing => "missing" in relation
 
 /** Reads only; whoever wants one snapshot runs it in a transaction that has one. */
 export const check = Effect.fn("Verify.check")(function*(

@@ -14,11 +14,13 @@ export interface Missing {
 
 export type Sources = { readonly [S in Source]: Relation | Missing }
 
+export const isMissing = (relation: Relation | Missing): relation is Missing => "missing" in relation
+
 const postgresLog = ofEach((context) => `
   select '${context}' as context, position, event_id, type, stream_key, sequence, occurred_at from events.${context}_log`)
 
 /** What PostgreSQL itself holds: all there is on the embedded profile. */
-export const postgres: Sources = {
+export const postgres: { readonly [S in Source]: Relation } = {
   log: { query: postgresLog },
   catalogue: {
     query: `
@@ -49,7 +51,8 @@ export const logWith = (rows: ReadonlyArray<Carried>): Relation => ({
     union all
     select context, position + (1::bigint << 40), event_id, type, stream_key, sequence, occurred_at
     from given, jsonb_to_recordset(rows) as c (context text, position bigint, event_id uuid, type text, stream_key text, sequence int,
-      occurred_at timestamptz)`,
+      occurred_at timestamptz)
+    where not exists (select from ${postgresLog} l where l.event_id = c.event_id)`,
   rows
 })
 

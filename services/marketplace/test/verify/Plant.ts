@@ -1,4 +1,4 @@
-import type { Fixture } from "./Fixture.ts"
+import type { Orders } from "./Shop.ts"
 
 /** A way to break the marketplace, as a fault or an error of ours could. */
 export interface Plant {
@@ -7,7 +7,9 @@ export interface Plant {
   readonly how: string
   /** What cannot but break with it. */
   readonly also?: ReadonlyArray<string>
-  readonly script: (fixture: Fixture) => string
+  /** Nothing tells since when it is so: it has no minute to come right. */
+  readonly timeless?: true
+  readonly script: (orders: Orders) => string
 }
 
 /** Takes away what the database itself forbids. */

@@ -10,6 +10,7 @@ export const readModels: ReadonlyArray<Plant> = [
   {
     breaks: "read-models.the-catalogue-shows-the-stock",
     how: "goods without a stock",
+    timeless: true,
     script: () => `insert into product_service.product
       select gen_random_uuid(), enterprise_id, seller, name, description, status, jsonb_set(variants, '{0,id}', to_jsonb(gen_random_uuid())),
         variant_ids, 0, version from product_service.product limit 1`

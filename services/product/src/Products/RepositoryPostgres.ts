@@ -11,7 +11,7 @@ import { ProductRepository, type Rule } from "./Repository.ts"
 export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const outbox = yield* Outbox
-  const columns = sql.literal("id, enterprise_id, seller, name, description, status, variants, sequence")
+  const columns = sql.literal("id, enterprise_id, seller, name, description, status, variants, sequence, version")
 
   const insert = Effect.fn("ProductRepository.insert")(function*({ events, state }: Change<Product, ProductEvent>) {
     const inserted = yield* sql`insert into product ${
@@ -20,14 +20,11 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     if (inserted.length > 0) yield* outbox.append({ after: 0, events })
   }, sql.withTransaction, Effect.orDie)
 
-  const read = (lock: "" | "for update") =>
-    SqlSchema.findOne({
-      Request: ProductId,
-      Result: Row,
-      execute: (id) => sql`select ${columns} from product where id = ${id} ${sql.literal(lock)}`
-    })
-  const unlocked = read("")
-  const locked = read("for update")
+  const read = SqlSchema.findOne({
+    Request: ProductId,
+    Result: Row,
+    execute: (id) => sql`select ${columns} from product where id = ${id}`
+  })
   const active = SqlSchema.findAll({
     Request: Schema.Struct({ before: Schema.NullOr(Schema.String), limit: Schema.Int }),
     Result: Row,
@@ -42,32 +39,39 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   })
 
   const get = Effect.fn("ProductRepository.get")((id: ProductId) =>
-    unlocked(id).pipe(
+    read(id).pipe(
       Effect.map(product),
       Effect.catchTag("NoSuchElementError", () => new ProductNotFound({ productId: id })),
       Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
     )
   )
 
+  /** False when the product is no longer of the version that was read; nothing is written then. */
+  const store = Effect.fnUntraced(function*({ sequence, version }: typeof Row.Type, { events, state }: Change<Product, ProductEvent>) {
+    const changed = { ...(yield* Effect.orDie(encode(state))), sequence: sequence + events.length, version: version + 1 }
+    const written = yield* sql`update product set ${sql.update(changed, ["id"])} where id = ${state.id} and version = ${version} returning id`
+    if (written.length === 0) return false
+    yield* outbox.append({ after: sequence, events })
+    return true
+  })
+
   const update = Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
     Effect.gen(function*() {
-      const row = yield* locked(id).pipe(
-        Effect.catchTags({
-          NoSuchElementError: () => Effect.fail(new ProductNotFound({ productId: id })),
-          SchemaError: Effect.die
-        })
-      )
-      const current = product(row)
-      const { events, state } = yield* Effect.fromResult(rule(current))
-      if (state === current && events.length === 0) return state
-      const changed = { ...(yield* Effect.orDie(encode(state))), sequence: row.sequence + events.length }
-      yield* sql`update product set ${sql.update(changed, ["id"])}, version = version + 1 where id = ${id}`
-      yield* outbox.append({ after: row.sequence, events })
-      return state
-    }).pipe(
-      sql.withTransaction,
-      Effect.catchIf(SqlError.isSqlError, Effect.die)
-    )
+      while (true) {
+        const row = yield* read(id).pipe(
+          Effect.catchTags({
+            NoSuchElementError: () => Effect.fail(new ProductNotFound({ productId: id })),
+            SchemaError: Effect.die
+          })
+        )
+        const current = product(row)
+        const change = yield* Effect.fromResult(rule(current))
+        if (change.state === current && change.events.length === 0) return current
+        // what tells nothing is one statement, and needs no transaction of its own
+        const stored = change.events.length === 0 ? store(row, change) : sql.withTransaction(store(row, change))
+        if (yield* stored) return change.state
+      }
+    }).pipe(Effect.catchIf(SqlError.isSqlError, Effect.die))
   )
 
   return ProductRepository.of({
@@ -83,8 +87,8 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   })
 }))
 
-const Row = Schema.Struct({ ...Product.fields, sequence: Schema.Int })
-const product = ({ sequence: _, ...fields }: typeof Row.Type): Product => new Product(fields)
+const Row = Schema.Struct({ ...Product.fields, sequence: Schema.Int, version: Schema.Int })
+const product = ({ sequence: _, version: __, ...fields }: typeof Row.Type): Product => new Product(fields)
 
 const Columns = Schema.Struct({
   ...Product.fields,

@@ -82,7 +82,7 @@ export class StockRepository extends Context.Service<StockRepository, {
           select variant_id, ${order}::uuid, ${kind}, quantity from change)
         update stock s set held = c.stock_held, committed = c.stock_committed, sequence = c.sequence
         from change c where s.variant_id = c.variant_id`
-      for (const { event, stock } of changes) yield* outbox.append({ after: stock.sequence - 1, events: [event] })
+      yield* outbox.append(...changes.map(({ event, stock }) => ({ after: stock.sequence - 1, events: [event] })))
     })
 
     const holdAll = Effect.fn("StockRepository.hold")(function*(
