@@ -21,7 +21,8 @@ export const make = Effect.fnUntraced(function*(baseUrl: string) {
     transformClient: HttpClient.mapRequest(HttpClientRequest.prependUrl(baseUrl))
   }).pipe(
     Effect.provide(HttpApiMiddleware.layerClient(MemberOnly, ({ next, request }) =>
-      Effect.flatMap(Ref.get(token), (known) => next(known === undefined ? request : HttpClientRequest.bearerToken(request, known)))))
+      Effect.flatMap(Ref.get(token), (known) =>
+        next(known === undefined ? request : HttpClientRequest.bearerToken(request, known)))))
   )
   return { ...client, token }
 })

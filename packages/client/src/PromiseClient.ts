@@ -18,9 +18,8 @@ export type Operation<E extends HttpApiEndpoint.ConstraintRequest> = (
 
 type OperationsOf<Groups extends HttpApiGroup.Constraint> = {
   readonly [Group in Groups as Group["identifier"]]: {
-    readonly [Name in keyof Group["endpoints"]]: Group["endpoints"][Name] extends infer E extends HttpApiEndpoint.ConstraintRequest
-      ? Operation<E>
-      : never
+    readonly [Name in keyof Group["endpoints"]]:
+      Group["endpoints"][Name] extends infer E extends HttpApiEndpoint.ConstraintRequest ? Operation<E> : never
   }
 }
 
@@ -44,13 +43,15 @@ export interface PromiseClient extends Operations {
 export const make = (baseUrl: string): PromiseClient => {
   const { token, ...groups } = Effect.runSync(Effect.provide(Client.make(baseUrl), FetchHttpClient.layer))
   // The same methods, run: `Operations` says for each what `Client` says of its effect.
-  const operations = Object.fromEntries(Object.entries(groups).map(([name, group]) => [name, promises(group)])) as unknown as Operations
+  const run = Object.fromEntries(Object.entries(groups).map(([name, group]) => [name, promises(group)]))
+  const operations = run as unknown as Operations
   const remember = (accessToken: string | undefined) =>
     Effect.runPromise(Ref.set(token, accessToken === undefined ? undefined : Redacted.make(accessToken)))
   return {
     ...operations,
     logIn: async (email, password) => {
-      const session = await operations.sessions.logIn({ payload: { email: Email.make(email), password: Redacted.make(password) } })
+      const payload = { email: Email.make(email), password: Redacted.make(password) }
+      const session = await operations.sessions.logIn({ payload })
       await remember(session.accessToken)
       return session
     },
@@ -62,5 +63,7 @@ export const make = (baseUrl: string): PromiseClient => {
 type Method = (request: never) => Effect.Effect<unknown, unknown>
 
 const promises = (group: Readonly<Record<string, Method>>) =>
-  Object.fromEntries(Object.entries(group).map(([name, method]) =>
-    [name, (request: never, options?: { readonly signal?: AbortSignal }) => Effect.runPromise(method(request), options)] as const))
+  Object.fromEntries(Object.entries(group).map(([name, method]) => {
+    const run = (request: never, options?: { readonly signal?: AbortSignal }) => Effect.runPromise(method(request), options)
+    return [name, run]
+  }))

@@ -106,6 +106,7 @@ describe("the client for promises", () => {
   })
 
   it("rejects when nobody is there", async () => {
-    assert.instanceOf(await refused(PromiseClient.make("http://127.0.0.1:9").products.list({ query: { limit: 20 } })), HttpClientError.HttpClientError)
+    const client = PromiseClient.make("http://127.0.0.1:9")
+    assert.instanceOf(await refused(client.products.list({ query: { limit: 20 } })), HttpClientError.HttpClientError)
   })
 })

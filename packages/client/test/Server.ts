@@ -46,7 +46,9 @@ const users = Layer.mergeAll(
     })),
   HttpApiBuilder.group(UserApi, "ownSession", (handlers) => handlers.handleAll({ logOut: () => Effect.void })),
   HttpApiBuilder.group(UserApi, "members", (handlers) =>
-    handlers.handleAll({ me: () => Effect.succeed(new MemberView({ id: memberId, email: "buyer@example.com", name: "Buyer", purchases: 3 })) }))
+    handlers.handleAll({
+      me: () => Effect.succeed(new MemberView({ id: memberId, email: "buyer@example.com", name: "Buyer", purchases: 3 }))
+    }))
 )
 
 const orders = HttpApiBuilder.group(OrderApi, "orders", (handlers) =>
@@ -66,13 +68,16 @@ const orders = HttpApiBuilder.group(OrderApi, "orders", (handlers) =>
 
 const guards = Layer.succeed(MemberOnly, MemberOnly.of({
   bearer: (operation, { credential }) =>
-    Redacted.value(credential) === accessToken ? Effect.provideService(operation, Member, member) : Effect.fail(new Unauthenticated({}))
+    Redacted.value(credential) === accessToken
+      ? Effect.provideService(operation, Member, member)
+      : Effect.fail(new Unauthenticated({}))
 }))
 
 const validation = HttpApiMiddleware.layerSchemaErrorTransform(ValidatesRequests, () => new InvalidRequest({ errors: [] }))
 
 const { handler } = HttpRouter.toWebHandler(
-  Layer.mergeAll(HttpApiBuilder.layer(UserApi).pipe(Layer.provide(users)), HttpApiBuilder.layer(OrderApi).pipe(Layer.provide(orders))).pipe(
+  Layer.mergeAll(HttpApiBuilder.layer(UserApi), HttpApiBuilder.layer(OrderApi)).pipe(
+    Layer.provide([users, orders]),
     Layer.provide([guards, validation, HttpServer.layerServices])
   ),
   { disableLogger: true }

@@ -15,9 +15,16 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()("Inva
   }))
 }) {}
 
-/** Every API of the marketplace answers bad input this way. */
+/** The client has used up what its address may ask for in a minute. */
+export class TooManyRequests extends HttpApiError.Problem<TooManyRequests>()("TooManyRequests", {
+  type: "/problems/too-many-requests",
+  status: 429,
+  title: "Too many requests came from your address; wait as long as Retry-After says"
+}, { retryAfterSeconds: Schema.Int }) {}
+
+/** Every API of the marketplace answers bad input this way, and says when a client asks too much. */
 export class ValidatesRequests extends HttpApiMiddleware.Service<ValidatesRequests>()("@marketplace/schema/ValidatesRequests", {
-  error: InvalidRequest
+  error: [InvalidRequest, TooManyRequests]
 }) {}
 
 export class Unauthenticated extends HttpApiError.Problem<Unauthenticated>()("Unauthenticated", {

@@ -3,7 +3,10 @@ import { breakingChanges } from "../src/Snapshots/BreakingChanges.ts"
 import type { JsonObject } from "../src/Snapshots/Json.ts"
 
 const json = (schema: object) => ({ content: { "application/json": { schema } } })
-const problem = (type: string, more: object = {}) => ({ type: "object", properties: { type: { type: "string", enum: [type] }, ...more } })
+const problem = (type: string, more: object = {}) => ({
+  type: "object",
+  properties: { type: { type: "string", enum: [type] }, ...more }
+})
 
 const document = {
   paths: {
@@ -18,13 +21,22 @@ const document = {
           required: true,
           ...json({
             type: "object",
-            properties: { note: { anyOf: [{ type: "string" }, { type: "null" }] }, way: { type: "string", enum: ["CARD", "TRANSFER"] } },
+            properties: {
+              note: { anyOf: [{ type: "string" }, { type: "null" }] },
+              way: { type: "string", enum: ["CARD", "TRANSFER"] }
+            },
             required: ["way"]
           })
         },
         responses: {
           201: json({ $ref: "#/components/schemas/Order" }),
-          409: { content: { "application/problem+json": { schema: { anyOf: [problem("/problems/a", { orderId: { type: "string" } }), problem("/problems/b")] } } } }
+          409: {
+            content: {
+              "application/problem+json": {
+                schema: { anyOf: [problem("/problems/a", { orderId: { type: "string" } }), problem("/problems/b")] }
+              }
+            }
+          }
         }
       }
     }
@@ -60,7 +72,8 @@ describe("nobody is broken by", () => {
   const harmless: Record<string, (document: any) => void> = {
     "nothing": () => {},
     "a new operation": (d) => d.paths["/returns"] = { get: { responses: {} } },
-    "a new parameter that may be left out": (d) => d.paths["/orders"].get.parameters.push({ name: "sort", in: "query", required: false, schema: {} }),
+    "a new parameter that may be left out": (d) =>
+      d.paths["/orders"].get.parameters.push({ name: "sort", in: "query", required: false, schema: {} }),
     "a new field that may be left out": (d) => body(d).properties.gift = { type: "boolean" },
     "a field that need no longer be sent": (d) => body(d).required = [],
     "another value that is taken": (d) => body(d).properties.way.enum.push("POINTS"),
@@ -98,8 +111,14 @@ describe("somebody is broken by", () => {
       ["POST /orders body.total: must be sent now", "POST /orders body.note: must be sent now"]
     ],
     "a field that is refused": [(d) => delete body(d).properties.way, ["POST /orders body.way: is gone"]],
-    "a value that is refused": [(d) => body(d).properties.way.enum.shift(), ["POST /orders body.way: \"CARD\" is no longer taken"]],
-    "null that is refused": [(d) => body(d).properties.note = { type: "string" }, ["POST /orders body.note: was \"null\", is \"string\""]],
+    "a value that is refused": [
+      (d) => body(d).properties.way.enum.shift(),
+      ["POST /orders body.way: \"CARD\" is no longer taken"]
+    ],
+    "null that is refused": [
+      (d) => body(d).properties.note = { type: "string" },
+      ["POST /orders body.note: was \"null\", is \"string\""]
+    ],
     "a property that an answer lacks": [
       (d) => delete order(d).properties.id,
       ["GET /orders 200[].id: is gone", "POST /orders 201.id: is gone"]

@@ -17,10 +17,14 @@ const root = join(import.meta.dirname, "..", "..", "..")
 const read = (path: string) => readFileSync(join(root, path), "utf8")
 const released = new Map(readdirSync(join(root, paths.released)).map((name) => [name, read(`${paths.released}/${name}`)]))
 const releases = releasesOf(released)
+/** Files of each release. */
+const kinds = ["avsc", "avro.hex", "json"]
 
 describe("snapshots", () => {
   it("are what the contracts say", () => {
-    for (const [path, content] of snapshots()) assert.strictEqual(read(path), content, `${path}: run \`node marketplace.mjs generate\``)
+    for (const [path, content] of snapshots()) {
+      assert.strictEqual(read(path), content, `${path}: run node marketplace.mjs generate`)
+    }
     assert.sameMembers(readdirSync(join(root, paths.current)), eventContracts().map(({ name }) => `${name}.avsc`))
   })
 
@@ -29,7 +33,9 @@ describe("snapshots", () => {
     assert.notMatch(document, /Encoded|9007199254740991|\[\+-\]/)
     const { components, paths: operations, tags } = JSON.parse(document)
     assert.deepStrictEqual(tags.map(({ name }: { name: string }) => name), ["User", "Product", "Order", "Payment"])
-    for (const [, ref] of document.matchAll(/"\$ref": "#\/components\/schemas\/(\w+)"/g)) assert.property(components.schemas, ref!)
+    for (const [, name] of document.matchAll(/"\$ref": "#\/components\/schemas\/(\w+)"/g)) {
+      assert.property(components.schemas, name!)
+    }
     const [limit] = operations["/v1/orders"].get.parameters
     assert.deepStrictEqual(limit.schema, { type: "integer", default: 20, format: "int64", minimum: 1, maximum: 100 })
     assert.deepStrictEqual(components.schemas.OrderUnknown.properties.status, { type: "integer", enum: [404] })
@@ -57,20 +63,23 @@ describe("released schemas", () => {
   }))
 
   it("have golden bytes and their meaning beside each version", () => {
-    const names = releases.flatMap(({ event, version }) => ["avsc", "avro.hex", "json"].map((end) => `${event}.v${version}.${end}`))
+    const names = releases.flatMap(({ event, version }) => kinds.map((end) => `${event}.v${version}.${end}`))
     assert.sameMembers([...released.keys()], names)
     assert.sameMembers([...new Set(releases.map(({ event }) => event))], eventContracts().map(({ name }) => name))
   })
 
   it.effect("that changed are released as the next version", () => Effect.gen(function*() {
     const [first, ...others] = releases
-    const older: Release = { ...first!, avro: { ...first!.avro, fields: [...first!.avro.fields, { name: "old", type: ["null", "string"], default: null }] } }
+    const { avro } = first!
+    const more = { name: "old", type: ["null", "string"], default: null }
+    const older: Release = { ...first!, avro: { ...avro, fields: [...avro.fields, more] } }
     const next = yield* nextReleases([older, ...others])
-    assert.deepStrictEqual([...next.keys()], ["avsc", "avro.hex", "json"].map((end) => `${first!.event}.v2.${end}`))
+    assert.deepStrictEqual([...next.keys()], kinds.map((end) => `${first!.event}.v2.${end}`))
     assert.strictEqual(next.get(`${first!.event}.v2.avsc`), released.get(`${first!.event}.v1.avsc`))
     assert.deepStrictEqual(incompatibilities([older, ...others]), [])
     const seconds = JSON.parse(released.get("OrderCreated.v1.avsc")!.replace("timestamp-millis", "timestamp-micros"))
-    assert.deepStrictEqual(incompatibilities([{ event: "OrderCreated", version: 1, avro: seconds }, { ...first!, event: "Forgotten" }]), [
+    const unreadable = [{ event: "OrderCreated", version: 1, avro: seconds }, { ...first!, event: "Forgotten" }]
+    assert.deepStrictEqual(incompatibilities(unreadable), [
       "against OrderCreated.v1: OrderCreated.paymentDeadline: logical type is timestamp-millis, was timestamp-micros",
       "Forgotten: released as version 1, and no longer published"
     ])
@@ -81,10 +90,12 @@ describe("released schemas", () => {
 const common = (value: unknown, like: unknown): unknown => {
   if (Array.isArray(value) && Array.isArray(like)) return value.map((item, index) => common(item, like[index]))
   if (typeof value !== "object" || value === null || typeof like !== "object" || like === null) return value
-  return Object.fromEntries(Object.entries(value).filter(([key]) => key in like).map(([key, item]) => [key, common(item, Object(like)[key])]))
+  const shared = Object.entries(value).filter(([key]) => key in like)
+  return Object.fromEntries(shared.map(([key, item]) => [key, common(item, Object(like)[key])]))
 }
 
-const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value, (_, item) => typeof item === "bigint" ? Number(item) : item))
+const plain = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (_, item) => typeof item === "bigint" ? Number(item) : item))
 
 const goldenOf = ({ event, version }: Release) => ({
   bytes: Buffer.from(released.get(`${event}.v${version}.avro.hex`)!.trim(), "hex"),
@@ -120,8 +131,11 @@ describe("generate", () => {
   /** The files of the repository, some of them changed; undefined takes one away. */
   const files = (changes: Record<string, string | undefined> = {}): Files => ({
     read: (path) => path in changes ? changes[path] : existsSync(join(root, path)) ? read(path) : undefined,
-    list: (folder) => [...new Set([...readdirSync(join(root, folder)), ...Object.keys(changes).filter((path) => dirname(path) === folder).map((path) => basename(path))])]
-      .filter((name) => !(`${folder}/${name}` in changes) || changes[`${folder}/${name}`] !== undefined)
+    list: (folder) => {
+      const added = Object.keys(changes).filter((path) => dirname(path) === folder).map((path) => basename(path))
+      return [...new Set([...readdirSync(join(root, folder)), ...added])]
+        .filter((name) => !(`${folder}/${name}` in changes) || changes[`${folder}/${name}`] !== undefined)
+    }
   })
 
   it.effect("finds nothing to do", () => Effect.gen(function*() {
@@ -135,7 +149,7 @@ describe("generate", () => {
   }))
 
   it.effect("names what is stale, superfluous and not released", () => Effect.gen(function*() {
-    const gone = ["avsc", "avro.hex", "json"].map((end) => `${paths.released}/OrderCreated.v1.${end}`)
+    const gone = kinds.map((end) => `${paths.released}/OrderCreated.v1.${end}`)
     const found = yield* compare(files({
       [paths.lifecycles]: "edited",
       [`${paths.current}/OrderCreated.avsc`]: undefined,
@@ -156,7 +170,8 @@ describe("generate", () => {
   }))
 
   it("can be asked without writing anything", () => {
-    const { status, stderr } = spawnSync(process.execPath, [join(root, "infra/toolchain/generate.ts"), "--check"], { encoding: "utf8" })
+    const script = join(root, "infra/toolchain/generate.ts")
+    const { status, stderr } = spawnSync(process.execPath, [script, "--check"], { encoding: "utf8" })
     assert.deepStrictEqual([stderr, status], ["", 0])
   })
 })

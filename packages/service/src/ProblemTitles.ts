@@ -44,6 +44,7 @@ export const korean: Readonly<Record<string, string>> = {
   "/problems/request-in-flight": "같은 Idempotency-Key의 요청을 처리하고 있습니다. 잠시 후 다시 시도하세요",
   "/problems/cursor-invalid": "이 목록에서 발급한 커서가 아닙니다. 커서 없이 처음부터 다시 조회하세요",
   "/problems/wrong-credentials": "이메일 주소와 비밀번호가 활성 회원의 것이 아닙니다",
+  "/problems/too-many-requests": "요청이 너무 많습니다. 잠시 후 다시 시도하세요",
   "/problems/too-many-logins": "로그인 요청이 너무 많습니다. 잠시 후 다시 시도하세요",
   "/problems/product-not-found": "판매 중인 상품이 아닙니다",
   "/problems/order-not-found": "해당 주문을 찾을 수 없습니다",

@@ -19,21 +19,23 @@ class Transport extends Context.Service<Transport, {
 }>()("test/Transport") {}
 
 const local = Layer.effect(Transport, Effect.gen(function*() {
-  const here = yield* Effect.context<LocalRpc | Probe>()
+  const rpc = yield* LocalRpc
+  const probe = yield* Probe
   return Transport.of({
     serve: layerServerLocal(contract).pipe(
       Layer.provide(handlers),
-      Layer.provide(Layer.succeedContext(here)),
       Layer.fresh,
       Layer.build,
-      Effect.asVoid
+      Effect.asVoid,
+      Effect.provideService(LocalRpc, rpc),
+      Effect.provideService(Probe, probe)
     ),
-    calls: (caller) => Effect.provide(Calls.local(contract, caller), here)
+    calls: (caller) => Effect.provideService(Calls.local(contract, caller), LocalRpc, rpc)
   })
 })).pipe(Layer.provide(LocalRpc.layer))
 
 const http = Layer.effect(Transport, Effect.gen(function*() {
-  const probe = yield* Effect.context<Probe>()
+  const probe = yield* Probe
   const tokensOf = yield* layersGenerated
   let callee: number | undefined
   const url = yield* listen((socket) => {
@@ -42,14 +44,12 @@ const http = Layer.effect(Transport, Effect.gen(function*() {
   })
   const config = ConfigProvider.layer(ConfigProvider.fromUnknown({ PAYMENT_URL: url }))
   return Transport.of({
-    serve: Effect.acquireRelease(
-      Effect.map(serveSample(tokensOf("payment")), (port) => {
-        callee = port
-      }),
-      () => Effect.sync(() => {
+    serve: Effect.gen(function*() {
+      callee = yield* serveSample(tokensOf("payment"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => {
         callee = undefined
-      })
-    ).pipe(Effect.provide(probe), Effect.orDie),
+      }))
+    }).pipe(Effect.provideService(Probe, probe), Effect.orDie),
     calls: (caller) =>
       Layer.build(Layer.mergeAll(tokensOf(caller), NodeHttpClient.layerUndici, config)).pipe(
         Effect.flatMap((context) => Effect.provide(Calls.http(contract, "PAYMENT_URL"), context)),

@@ -17,7 +17,12 @@ const document = (path: `/${string}`, make: () => unknown) =>
  * The pages carry their scripts within them, which the policy of everything else would refuse. They show nothing of anybody,
  * and may load nothing from, and send nothing to, other places.
  */
-const policy = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+const policy = [
+  "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+  "form-action 'none'"
+].join("; ")
 
 const withScripts = HttpRouter.middleware((handler) =>
   Effect.map(handler, (response) => cached(HttpServerResponse.setHeader(response, "content-security-policy", policy)))).layer

@@ -13,12 +13,18 @@ const fixed = {
 /** What pages of other origins may send and read. */
 const cors = {
   allowedMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-  allowedHeaders: ["authorization", "content-type", "accept-language", "idempotency-key", "if-match", "if-none-match", "x-request-id", "traceparent"],
-  exposedHeaders: ["etag", "location", "retry-after", "ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id", "x-trace-id"],
+  allowedHeaders: [
+    "authorization", "content-type", "accept-language", "idempotency-key", "if-match", "if-none-match", "x-request-id",
+    "traceparent"
+  ],
+  exposedHeaders: [
+    "etag", "location", "retry-after", "ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id", "x-trace-id"
+  ],
   maxAge: 600
 }
 
-const isSane = (requestId: string | undefined): requestId is string => requestId !== undefined && /^[\w.:-]{1,128}$/.test(requestId)
+const isSane = (requestId: string | undefined): requestId is string =>
+  requestId !== undefined && /^[\w.:-]{1,128}$/.test(requestId)
 
 /**
  * What holds for every answer, whoever gives it: `X-Request-Id` (the caller's own if it is sane), `X-Trace-Id` (of our
@@ -47,7 +53,9 @@ const same = <A>(app: A): A => app
 export const layer = HttpRouter.middleware(
   Effect.map(Settings, ({ corsOrigins, trustedProxies }) => {
     const origins = new Set(corsOrigins)
-    const share = origins.size === 0 ? same : HttpMiddleware.cors({ ...cors, allowedOrigins: (origin: string) => origins.has(origin) })
+    const share = origins.size === 0
+      ? same
+      : HttpMiddleware.cors({ ...cors, allowedOrigins: (origin: string) => origins.has(origin) })
     const identify = trustedProxies.length === 0 ? same : HttpMiddleware.xForwardedHeaders({ trustedProxies })
     return (app) => answers(share(identify(app)))
   }),

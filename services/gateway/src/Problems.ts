@@ -1,9 +1,8 @@
 import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { openApi } from "@marketplace/schema/Snapshots/OpenApi"
-import { korean, transport } from "@marketplace/service/ProblemTitles"
+import { korean as translations, transport } from "@marketplace/service/ProblemTitles"
 import { advice } from "./Problems/Advice.ts"
-import { TooManyRequests } from "./RateLimits.ts"
 
 /** A kind of problem, wherever it comes from. */
 export interface Kind {
@@ -23,12 +22,11 @@ const declared = (): ReadonlyArray<Kind> =>
       : []
   })
 
-/** Every problem that an answer of the gateway may name in `type`: of operations, of HTTP itself, and its own. */
+/** Every problem that an answer of the gateway may name in `type`: of operations and of HTTP itself. */
 export const kinds = (): ReadonlyArray<Kind> => {
-  const own = new TooManyRequests({ retryAfterSeconds: 1 })
+  const slugOf = (type: string) => type.slice(prefix.length)
   const all = [
-    ...Object.entries(transport).map(([status, { title, type }]) => ({ slug: type.slice(prefix.length), status: Number(status), title })),
-    { slug: own.type.slice(prefix.length), status: own.status, title: own.title },
+    ...Object.entries(transport).map(([status, { title, type }]) => ({ slug: slugOf(type), status: Number(status), title })),
     ...declared()
   ]
   return [...new Map(all.map((kind) => [kind.slug, kind])).values()]
@@ -38,14 +36,14 @@ const escape = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "
 
 const page = ({ slug, status, title }: Kind): string => {
   const { means, todo } = advice[slug] ?? { means: title, todo: "Tell support the traceId." }
-  const translated = korean[prefix + slug]
+  const korean = translations[prefix + slug]
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escape(title)}</title>
 <h1>${escape(title)}</h1>
-${translated === undefined ? "" : `<p lang="ko">${escape(translated)}</p>\n`}<p><code>${prefix}${slug}</code>, status ${status}</p>
+${korean === undefined ? "" : `<p lang="ko">${escape(korean)}</p>\n`}<p><code>${prefix}${slug}</code>, status ${status}</p>
 <h2>What it means</h2>
 <p>${escape(means)}</p>
 <h2>What to do</h2>

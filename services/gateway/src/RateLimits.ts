@@ -1,17 +1,9 @@
-import { Clock, Context, Duration, Effect, Layer, Option, Result, Schema } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Option, Result } from "effect"
 import { HttpEffect, type HttpServerRequest, HttpServerResponse } from "effect/http"
-import { HttpApiError } from "effect/http-api"
 import { IpNetwork, NetAddress } from "effect/net"
 import { RateLimiter } from "effect/persistence"
-import { Unavailable } from "@marketplace/schema/Problems"
+import { TooManyRequests, Unavailable } from "@marketplace/schema/Problems"
 import { Settings } from "./Settings.ts"
-
-/** The client has used up what its address may ask for in a minute. */
-export class TooManyRequests extends HttpApiError.Problem<TooManyRequests>()("TooManyRequests", {
-  type: "/problems/too-many-requests",
-  status: 429,
-  title: "Too many requests came from your address; wait as long as Retry-After says"
-}, { retryAfterSeconds: Schema.Int }) {}
 
 /** Requests that are counted together. */
 export type Policy = "general" | "log-in"
@@ -35,7 +27,8 @@ export class RateLimits extends Context.Service<RateLimits, {
       consume: Effect.fnUntraced(function*({ remoteAddress }, policy) {
         const limit = limits[policy]
         const client = Option.flatMap(remoteAddress, addressOf)
-        if (limit <= 0 || Option.exists(client, (address) => unlimited.some((network) => IpNetwork.contains(network, address)))) return
+        const isUnlimited = Option.exists(client, (address) => unlimited.some((network) => IpNetwork.contains(network, address)))
+        if (limit <= 0 || isUnlimited) return
         const tell = (left: number, reset: Duration.Duration) =>
           HttpEffect.appendPreResponseHandler((_, response) =>
             Effect.succeed(HttpServerResponse.setHeaders(response, {

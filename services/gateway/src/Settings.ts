@@ -5,7 +5,8 @@ import { IpNetwork } from "effect/net"
 const listOf = (text: string) => text.split(",").map((one) => one.trim()).filter((one) => one !== "" && one !== "none")
 
 const Networks = Schema.String.check(Schema.makeFilter((text) =>
-  listOf(text).every((one) => Result.isSuccess(IpNetwork.fromString(one))) || "networks, as 10.0.0.0/8, with commas between them"))
+  listOf(text).every((one) => Result.isSuccess(IpNetwork.fromString(one)))
+  || "networks, as 10.0.0.0/8, with commas between them"))
 
 const settings = Config.all({
   /** Requests of one client address in a minute, all operations but log-in together; 0 is no limit. */

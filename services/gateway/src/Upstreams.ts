@@ -7,6 +7,9 @@ import type { EventContext } from "@marketplace/schema/Topology"
 /** The services behind the gateway, in this process or on other machines. */
 export class Upstreams extends Context.Service<Upstreams, {
   /** @param member who sends it, verified; undefined for a public operation */
-  readonly forward: (service: EventContext, request: HttpServerRequest.HttpServerRequest, member: Member["Service"] | undefined) =>
-    Effect.Effect<HttpServerResponse.HttpServerResponse, Unavailable | HttpServerError.HttpServerError, Scope.Scope>
+  readonly forward: (
+    service: EventContext,
+    request: HttpServerRequest.HttpServerRequest,
+    member: Member["Service"] | undefined
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, Unavailable | HttpServerError.HttpServerError, Scope.Scope>
 }>()("@marketplace/gateway/Upstreams") {}

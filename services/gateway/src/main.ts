@@ -16,7 +16,8 @@ Gateway.serve(Process.address, Layer.empty).pipe(
   Layer.provide([Upstreams.layer, Callers.layer]),
   Layer.provide([Revocations.layerPolling, TokenVerifier.layerConfig]),
   Layer.provide(UserClient.layerHttp),
-  Layer.provide([ServiceTokens.layerConfig("gateway"), Health.layer, NodeHttpClient.layerUndiciOptions({ connect: { timeout: 2000 } })]),
+  Layer.provide([ServiceTokens.layerConfig("gateway"), Health.layer]),
+  Layer.provide(NodeHttpClient.layerUndiciOptions({ connect: { timeout: 2000 } })),
   Layer.provide(Telemetry.layerConfig("gateway")),
   Main.launch
 )

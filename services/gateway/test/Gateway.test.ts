@@ -2,27 +2,24 @@ import { assert, it, layer } from "@effect/vitest"
 import { Effect, Exit, Layer } from "effect"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { operations } from "@marketplace/schema/Operations"
-import { readFileSync } from "node:fs"
 import { gzipSync } from "node:zlib"
-import { kinds } from "../src/Problems.ts"
-import { advice } from "../src/Problems/Advice.ts"
 import * as HttpUpstreams from "../src/Upstreams/Http.ts"
-import { type Answer, authorization, call, endedSession, json, raw, settings, spans, Upstream, world } from "./World.ts"
+import {
+  arrivals,
+  assertProblem,
+  authorization,
+  call,
+  endedSession,
+  raw,
+  saying,
+  settings,
+  spans,
+  Upstream,
+  world
+} from "./World.ts"
 
+const json = { "content-type": "application/json" }
 const orderId = "01941f29-7c00-7000-8000-000000000009"
-
-/** What has arrived since. */
-const arrivals = Effect.map(Upstream, (upstream) => {
-  upstream.answer = json({ fine: true })
-  return upstream.arrived.splice(0)
-})
-
-const assertProblem = (answer: Answer, status: number, slug: string) => {
-  assert.strictEqual(answer.status, status)
-  assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
-  assert.containSubset(answer.body, { type: `/problems/${slug}`, status })
-  assert.strictEqual(answer.body.traceId, answer.headers.get("x-trace-id"))
-}
 
 layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: true })("the gateway", (it) => {
   it.effect("passes a request on and its answer back", () => Effect.gen(function*() {
@@ -41,7 +38,7 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
     }
     const answer = yield* call("/v1/orders?a=%20b&a=2", {
       method: "POST",
-      headers: { ...(yield* authorization()), "content-type": "application/json", "idempotency-key": "k", "accept-language": "ko" },
+      headers: { ...(yield* authorization()), ...json, "idempotency-key": "k", "accept-language": "ko" },
       body: "{ \"raw\": 1 }"
     })
     assert.deepStrictEqual([answer.status, answer.text], [201, "{\"id\":\"€\"}"])
@@ -50,7 +47,8 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
       "/v1/orders/1", "application/json; charset=utf-8", "no-store", null
     ])
     const [request, ...others] = yield* arrivals
-    assert.deepStrictEqual([request?.method, request?.url, request?.body, others.length], ["POST", "/v1/orders?a=%20b&a=2", "{ \"raw\": 1 }", 0])
+    assert.deepStrictEqual(others, [])
+    assert.deepStrictEqual([request?.method, request?.url, request?.body], ["POST", "/v1/orders?a=%20b&a=2", "{ \"raw\": 1 }"])
     assert.containSubset(request?.headers, { "idempotency-key": "k", "accept-language": "ko", "content-length": "12" })
     assert.match(request?.headers.authorization ?? "", /^Bearer ey/)
   }))
@@ -84,7 +82,9 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
   it.effect("lets members in whose token is good, and nobody else", () => Effect.gen(function*() {
     const { authorization: good } = yield* authorization()
     const { authorization: ended } = yield* authorization(endedSession)
-    for (const headers of [{}, { authorization: "" }, { authorization: good.slice(7) }, { authorization: `${good}x` }, { authorization: `Basic ${good.slice(7)}` }, { authorization: ended }]) {
+    const token = good.slice("Bearer ".length)
+    for (const authorization of [undefined, "", token, `${good}x`, `Basic ${token}`, ended]) {
+      const headers = authorization === undefined ? {} : { authorization }
       for (const { method, path } of operations.filter(({ access }) => access === "member")) {
         const answer = yield* call(path.replace(/:\w+/g, orderId), { method, headers })
         assertProblem(answer, 401, "unauthenticated")
@@ -98,28 +98,32 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
 
   it.effect("believes nobody who says what only the platform may say", () => Effect.gen(function*() {
     const forged = [
-      "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip", "x-user-id", "x-userid", "x-service-name",
-      "x-deadline-millis", "tracestate", "baggage", "x-b3-traceid"
+      "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded", "x-real-ip", "x-user-id", "x-userid",
+      "x-service-name", "x-deadline-millis", "tracestate", "baggage", "x-b3-traceid"
     ]
-    yield* call("/v1/products", { headers: { ...Object.fromEntries(forged.map((name) => [name, "evil"])), "user-agent": "shop", "x-kept": "1" } })
+    const evil = Object.fromEntries(forged.map((name) => [name, "evil"]))
+    yield* call("/v1/products", { headers: { ...evil, "user-agent": "shop", "x-kept": "1" } })
     const [request] = yield* arrivals
     assert.deepStrictEqual(Object.keys(request?.headers ?? {}).filter((name) => forged.includes(name)), [])
     assert.containSubset(request?.headers, { "user-agent": "shop", "x-kept": "1" })
     assert.match(request?.headers.host ?? "", /^127\.0\.0\.1:\d+$/)
   }))
 
-  it.effect("begins a trace of its own, linked to the caller's, and tells it to the upstream and to the caller", () => Effect.gen(function*() {
+  it.effect("begins a trace of its own, linked to the caller's, and tells it to both sides", () => Effect.gen(function*() {
     for (const flags of ["01", "00"]) {
       const theirs = "4bf92f3577b34da6a3ce929d0e0e4736"
       spans.length = 0
-      const answer = yield* call("/v1/products?q=1", { headers: { traceparent: `00-${theirs}-00f067aa0ba902b7-${flags}`, b3: `${theirs}-00f067aa0ba902b7-1` } })
+      const caller = `${theirs}-00f067aa0ba902b7`
+      const headers = { traceparent: `00-${caller}-${flags}`, b3: `${caller}-1` }
+      const answer = yield* call("/v1/products?q=1", { headers })
       const [request] = yield* arrivals
       const ours = answer.headers.get("x-trace-id")
       assert.match(ours ?? "", /^[0-9a-f]{32}$/)
       assert.notStrictEqual(ours, theirs)
       const server = spans.find(({ kind }) => kind === "server")
       const client = spans.find(({ kind }) => kind === "client")
-      assert.deepStrictEqual([server?.name, server?.traceId, server?.parent._tag, server?.sampled], ["GET /v1/products", ours, "None", true])
+      assert.deepStrictEqual([server?.name, server?.traceId, server?.sampled], ["GET /v1/products", ours, true])
+      assert.strictEqual(server?.parent._tag, "None")
       assert.deepStrictEqual(server?.links.map(({ span }) => [span.traceId, span.spanId]), [[theirs, "00f067aa0ba902b7"]])
       assert.deepStrictEqual(request?.headers.traceparent, `00-${ours}-${client?.spanId}-01`)
       assert.match(String(request?.headers["b3"]), new RegExp(`^${ours}-${client?.spanId}-1`))
@@ -131,7 +135,8 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
   }))
 
   it.effect("names every answer: with the caller's id if it is sane, else with the trace's", () => Effect.gen(function*() {
-    const idFor = (id: string) => Effect.map(call("/v1/products", { headers: { "x-request-id": id } }), ({ headers }) => headers.get("x-request-id"))
+    const idFor = (id: string) =>
+      Effect.map(call("/v1/products", { headers: { "x-request-id": id } }), ({ headers }) => headers.get("x-request-id"))
     assert.strictEqual(yield* idFor("shop-1.2:3_4"), "shop-1.2:3_4")
     for (const insane of ["a b", "<script>", "x".repeat(129)]) assert.match((yield* idFor(insane)) ?? "", /^[0-9a-f]{32}$/)
     for (const path of ["/nowhere", "/openapi.json", "/v1/orders", "/problems/unavailable"]) {
@@ -176,12 +181,14 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
     for (const method of ["POST", "GET"]) {
       const upstream = yield* Upstream
       upstream.answer = (_, response) => void response.socket?.destroy()
-      const answer = yield* call("/v1/orders", { method, headers: { ...token, "content-type": "application/json" }, ...method === "POST" ? { body: "{}" } : {} })
+      const answer = yield* call("/v1/orders", { method, headers: { ...token, ...json }, body: method === "POST" ? "{}" : null })
       assertProblem(answer, 503, "unavailable")
       assert.deepStrictEqual((yield* arrivals).map((request) => request.method), [method])
     }
     const upstream = yield* Upstream
-    upstream.answer = (_, response) => void response.writeHead(503, { "content-type": "application/problem+json" }).end("{\"traceId\":\"theirs\"}")
+    upstream.answer = (_, response) => {
+      response.writeHead(503, { "content-type": "application/problem+json" }).end("{\"traceId\":\"theirs\"}")
+    }
     const answer = yield* call("/v1/orders", { method: "POST", headers: token })
     assert.deepStrictEqual([answer.status, answer.body, (yield* arrivals).length], [503, { traceId: "theirs" }, 1])
   }))
@@ -201,7 +208,8 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
     assert.deepStrictEqual((yield* arrivals).map(({ url }) => url), ["//v1//products"])
     const { authorization: token } = yield* authorization()
     for (const path of ["/v1/orders/..\\..\\rpc\\user", "/v1/orders/../timeline", "/v1/orders/%2e%2E/timeline", "/v1/orders/."]) {
-      assert.match(yield* raw(`GET ${path} HTTP/1.1`, "host: x", `authorization: ${token}`, "connection: close", "", ""), /^HTTP\/1.1 400 [^]+problems\/bad-request/)
+      const answer = yield* raw(`GET ${path} HTTP/1.1`, "host: x", `authorization: ${token}`, "connection: close", "", "")
+      assert.match(answer, /^HTTP\/1.1 400 [^]+problems\/bad-request/)
     }
     assert.deepStrictEqual(yield* arrivals, [])
     const absolute = yield* raw("GET http://127.0.0.1:9/v1/products HTTP/1.1", "host: x", "connection: close", "", "")
@@ -210,15 +218,16 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
   }))
 
   it.effect("keeps bodies that are too large from the services", () => Effect.gen(function*() {
-    const headers = { ...(yield* authorization()), "content-type": "application/json" }
+    const headers = { ...(yield* authorization()), ...json }
+    const post = (init: RequestInit & { readonly duplex?: "half" }) => call("/v1/orders", { method: "POST", headers, ...init })
     yield* arrivals
-    assertProblem(yield* call("/v1/orders", { method: "POST", headers, body: "x".repeat(64 * 1024 + 1) }), 413, "content-too-large")
+    assertProblem(yield* post({ body: "x".repeat(64 * 1024 + 1) }), 413, "content-too-large")
     const chunks = new ReadableStream({
       pull: (controller) => controller.enqueue(new Uint8Array(16 * 1024))
     })
-    assertProblem(yield* call("/v1/orders", { method: "POST", headers, body: chunks, duplex: "half" } as RequestInit), 413, "content-too-large")
+    assertProblem(yield* post({ body: chunks, duplex: "half" }), 413, "content-too-large")
     assert.deepStrictEqual(yield* arrivals, [])
-    assert.strictEqual((yield* call("/v1/orders", { method: "POST", headers, body: "x".repeat(64 * 1024) })).status, 200)
+    assert.strictEqual((yield* post({ body: "x".repeat(64 * 1024) })).status, 200)
     const [request] = yield* arrivals
     assert.strictEqual(request?.body.length, 64 * 1024)
   }))
@@ -243,7 +252,7 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
     assert.deepStrictEqual([redirect.status, redirect.headers.get("location")], [302, "http://127.0.0.1:9/"])
     upstream.answer = ({ headers }, response) => {
       assert.match(String(headers["accept-encoding"]), /gzip/)
-      response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" }).end(gzipSync("{\"zipped\":true}"))
+      response.writeHead(200, { ...json, "content-encoding": "gzip" }).end(gzipSync("{\"zipped\":true}"))
     }
     const zipped = yield* call("/v1/products")
     assert.deepStrictEqual(zipped.body, { zipped: true })
@@ -254,35 +263,9 @@ layer(world({ GATEWAY_UPSTREAM_TIMEOUT: "500 millis" }), { excludeTestServices: 
 
   it.effect("hands out the keys that tokens are verified with", () => Effect.gen(function*() {
     const upstream = yield* Upstream
-    upstream.answer = json({ keys: [] })
+    upstream.answer = saying({ keys: [] })
     assert.deepStrictEqual((yield* call("/.well-known/jwks.json")).body, { keys: [] })
     assert.deepStrictEqual((yield* arrivals).map(({ url }) => url), ["/.well-known/jwks.json"])
-  }))
-
-  it.effect("shows its documents", () => Effect.gen(function*() {
-    const snapshot = (name: string) => JSON.parse(readFileSync(new URL(`../../../packages/schema/snapshots/${name}`, import.meta.url), "utf8"))
-    assert.deepStrictEqual((yield* call("/openapi.json")).body, snapshot("openapi.json"))
-    assert.deepStrictEqual((yield* call("/asyncapi.json")).body, snapshot("asyncapi.json"))
-    for (const path of ["/docs", "/swagger"]) {
-      const page = yield* call(path)
-      assert.strictEqual(page.status, 200)
-      assert.match(page.headers.get("content-type") ?? "", /^text\/html/)
-      assert.match(page.headers.get("content-security-policy") ?? "", /^default-src 'self' 'unsafe-inline'/)
-      assert.include(page.text, "orders.place")
-      assert.notMatch(page.text, /<(script|link)[^>]+(src|href)="https?:/)
-      assert.notInclude(page.text, "OrderViewEncoded")
-    }
-  }))
-
-  it.effect("explains every problem", () => Effect.gen(function*() {
-    assert.sameMembers(Object.keys(advice), kinds().map(({ slug }) => slug))
-    for (const { slug, status, title } of kinds()) {
-      const page = yield* call(`/problems/${slug}`)
-      assert.deepStrictEqual([page.status, page.headers.get("content-type")], [200, "text/html"])
-      assert.include(page.text, `<h1>${title.replaceAll("<", "&lt;")}</h1>`)
-      assert.include(page.text, `status ${status}`)
-    }
-    assertProblem(yield* call("/problems/none"), 404, "route-not-found")
   }))
 })
 
@@ -291,11 +274,13 @@ it.effect("addresses that are none keep the gateway from starting", () => Effect
     Layer.build(HttpUpstreams.layer).pipe(
       Effect.provide([
         NodeHttpClient.layerUndici,
-        settings({ USER_URL: url, PRODUCT_URL: "http://a", ORDER_URL: "http://a:80/, https://b", PAYMENT_URL: "http://[::1]:8080" })
+        settings({ USER_URL: url, PRODUCT_URL: "http://a", ORDER_URL: "http://a:80/, https://b", PAYMENT_URL: "http://[::1]:8" })
       ]),
       Effect.scoped,
       Effect.exit
     )
   assert.isTrue(Exit.isSuccess(yield* startWith("http://user:8080")))
-  for (const url of ["user:8080", "http://a,", "http://a/path", "ftp://a", "http://a b"]) assert.isTrue(Exit.isFailure(yield* startWith(url)), url)
+  for (const url of ["user:8080", "http://a,", "http://a/path", "ftp://a", "http://a b"]) {
+    assert.isTrue(Exit.isFailure(yield* startWith(url)), url)
+  }
 }))

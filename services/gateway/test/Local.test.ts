@@ -20,7 +20,8 @@ const orders = HttpApiBuilder.layer(OrderApi).pipe(
     handlers.handleAll({
       place: ({ payload }) => Effect.succeed(HttpServerResponse.jsonUnsafe(payload, { status: 201 })),
       list: ({ query, request }) =>
-        Effect.map(Member, ({ memberId }) => HttpServerResponse.jsonUnsafe({ memberId, limit: query.limit, headers: request.headers })),
+        Effect.map(Member, ({ memberId }) =>
+          HttpServerResponse.jsonUnsafe({ memberId, limit: query.limit, headers: request.headers })),
       get: ({ params }) => Effect.fail(new OrderUnknown({ orderId: params.id })),
       timeline: () => Effect.die(new Error("password=hunter2")).pipe(Effect.withSpan("Timeline.read"))
     }))),
@@ -30,7 +31,8 @@ const orders = HttpApiBuilder.layer(OrderApi).pipe(
 const products = HttpApiBuilder.layer(ProductApi).pipe(
   Layer.provide(HttpApiBuilder.group(ProductApi, "products", (handlers) =>
     handlers.handleAll({
-      list: () => Effect.succeed(HttpServerResponse.jsonUnsafe({ items: [] }, { headers: { "cache-control": "public, max-age=60" } })),
+      list: () =>
+        Effect.succeed(HttpServerResponse.jsonUnsafe({ items: [] }, { headers: { "cache-control": "public, max-age=60" } })),
       get: () => Effect.succeed(HttpServerResponse.jsonUnsafe({}))
     }))),
   Layer.provide(InvalidRequests.layer)
@@ -62,7 +64,8 @@ layer(World, { excludeTestServices: true })("services in the gateway's process",
   it.effect("answer without a socket, and nobody verifies the caller again", () => Effect.gen(function*() {
     const token = yield* authorization()
     verifications = 0
-    const { body, status } = yield* call("/v1/orders?limit=7", { headers: { ...token, "x-user-id": "evil", traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01` } })
+    const forged = { "x-user-id": "evil", traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01` }
+    const { body, status } = yield* call("/v1/orders?limit=7", { headers: { ...token, ...forged } })
     assert.deepStrictEqual([status, body.memberId, body.limit, verifications], [200, memberId, 7, 1])
     assert.notProperty(body.headers, "x-user-id")
     assert.notProperty(body.headers, "traceparent")
@@ -89,7 +92,8 @@ layer(World, { excludeTestServices: true })("services in the gateway's process",
     assert.deepStrictEqual([invalid.status, invalid.body.type], [400, "/problems/invalid-request"])
     assert.strictEqual((yield* post("x".repeat(64 * 1024 + 1))).status, 413)
     const unknown = yield* call(`/v1/orders/${orderId}`, { headers: { ...headers, "accept-language": "ko" } })
-    assert.deepStrictEqual([unknown.status, unknown.headers.get("content-language"), unknown.body.instance], [404, "ko", `/v1/orders/${orderId}`])
+    assert.deepStrictEqual([unknown.status, unknown.headers.get("content-language")], [404, "ko"])
+    assert.strictEqual(unknown.body.instance, `/v1/orders/${orderId}`)
     const head = yield* call("/v1/products", { method: "HEAD" })
     assert.deepStrictEqual([head.status, head.text], [200, ""])
   }))
@@ -110,6 +114,7 @@ layer(World, { excludeTestServices: true })("services in the gateway's process",
     const parentOf = (span: typeof own) => span?.parent._tag === "Some" ? span.parent.value.spanId : undefined
     assert.deepStrictEqual([parentOf(gateway), parentOf(service)], [undefined, gateway?.spanId])
     assert.strictEqual(parentOf(own), service?.spanId)
-    assert.deepStrictEqual([gateway, service, own].map((span) => span?.attributes.get("service.name")), [undefined, "order", "order"])
+    const names = [gateway, service, own].map((span) => span?.attributes.get("service.name"))
+    assert.deepStrictEqual(names, [undefined, "order", "order"])
   }))
 })

@@ -1,3 +1,4 @@
+import { assert } from "@effect/vitest"
 import { Config, ConfigProvider, Context, Effect, Layer, Logger, Tracer } from "effect"
 import { HttpServer } from "effect/http"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
@@ -55,12 +56,13 @@ export class Upstream extends Context.Service<Upstream, {
       const address = server.address()
       return typeof address === "object" && address !== null ? `http://127.0.0.1:${address.port}` : ""
     })
-    const self = Upstream.of({ urls: [yield* open("first"), yield* open("second")], arrived, answer: json({ fine: true }) })
+    const self = Upstream.of({ urls: [yield* open("first"), yield* open("second")], arrived, answer: saying({ fine: true }) })
     return self
   }))
 }
 
-export const json = (value: unknown) => (_: Arrived, response: ServerResponse) => {
+/** Answers with JSON. */
+export const saying = (value: unknown) => (_: Arrived, response: ServerResponse) => {
   response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value))
 }
 
@@ -142,5 +144,20 @@ export const raw = Effect.fnUntraced(function*(...lines: ReadonlyArray<string>) 
 
 /** `Authorization` of a member who is logged in. */
 export const authorization = (session: SessionId = sessionId) =>
-  Effect.map(TokenSigner.use((signer) => signer.sign({ memberId, sessionId: session })), (token) => ({ authorization: `Bearer ${token}` }))
+  Effect.map(TokenSigner.use((signer) => signer.sign({ memberId, sessionId: session })), (token) => ({
+    authorization: `Bearer ${token}`
+  }))
 
+/** What has arrived since. */
+export const arrivals = Effect.map(Upstream, (upstream) => {
+  upstream.answer = saying({ fine: true })
+  return upstream.arrived.splice(0)
+})
+
+/** A problem document with this slug, under the trace that the answer names. */
+export const assertProblem = (answer: Answer, status: number, slug: string) => {
+  assert.strictEqual(answer.status, status)
+  assert.strictEqual(answer.headers.get("content-type"), "application/problem+json")
+  assert.containSubset(answer.body, { type: `/problems/${slug}`, status })
+  assert.strictEqual(answer.body.traceId, answer.headers.get("x-trace-id"))
+}

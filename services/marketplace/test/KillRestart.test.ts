@@ -58,12 +58,11 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
   it.effect("during confirmations, charges once: nothing taken yet, and taken already", () => Effect.gen(function*() {
     const { kill, start } = yield* Installation
     const { minji, running } = yield* open()
-    const key = yield* newKey
     const left = yield* Effect.gen(function*() {
       const offers = yield* goods(minji, 2)
-      const slow = yield* approvedFor(minji, offers, { faults: [{ fault: "SLOW", delayMillis: 20_000 }] })
-      const silent = yield* approvedFor(minji, offers, { faults: [{ fault: "CAPTURE_TIME_OUT" }] })
-      const asking = yield* Effect.forkChild(Effect.forEach([slow, silent], ({ payment, paymentKey }) =>
+      const slow = { ...(yield* approvedFor(minji, offers, { faults: [{ fault: "SLOW", delayMillis: 20_000 }] })), key: yield* newKey }
+      const silent = { ...(yield* approvedFor(minji, offers, { faults: [{ fault: "CAPTURE_TIME_OUT" }] })), key: yield* newKey }
+      const asking = yield* Effect.forkChild(Effect.forEach([slow, silent], ({ key, payment, paymentKey }) =>
         Effect.result(confirm(minji, payment, paymentKey, key)), { concurrency: 2 }))
       yield* paymentIs(minji, slow.payment, "CONFIRMING")
       yield* eventually(moved(silent.payment), (entries) => entries.length === 1)
@@ -76,7 +75,7 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
     }).pipe(Effect.provideService(Place, running))
 
     const again = yield* start
-    yield* Effect.forEach(left, ({ order, payment, paymentKey }) =>
+    yield* Effect.forEach(left, ({ key, order, payment, paymentKey }) =>
       Effect.gen(function*() {
         // its lease has to run out first
         const paid = yield* eventually(minji.client.payments.get({ params: { id: payment.id } }), ({ status }) => status === "PAID", "60 seconds")
@@ -90,9 +89,9 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
   it.effect("at any moment, forgets nothing that it answered and ends all that it began", () => Effect.gen(function*() {
     const { kill, start } = yield* Installation
     const { buyers, running } = yield* open()
-    const place1 = yield* Ref.make(running)
+    const where = yield* Ref.make(running)
     const here = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-      Effect.flatMap(Ref.get(place1), (now) => Effect.provideService(effect, Place, now))
+      Effect.flatMap(Ref.get(where), (now) => Effect.provideService(effect, Place, now))
     const unanswered = yield* Ref.make(0)
     const stubbornly = <A, E, R>(request: Effect.Effect<A, E, R>) =>
       here(request).pipe(
@@ -115,7 +114,7 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
       const purchases = yield* Effect.forkChild(Effect.forEach(buyers, purchase, { concurrency: "unbounded" }))
       yield* Effect.sleep(delay)
       yield* kill({ all: n % 2 === 1 })
-      yield* Ref.set(place1, yield* start)
+      yield* Ref.set(where, yield* start)
       return purchases
     })
     const delays = yield* Effect.forEach([30, 60, 120, 240, 480], (longest) => Random.nextIntBetween(0, longest)).pipe(Random.withSeed("kill"))

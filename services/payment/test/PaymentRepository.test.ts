@@ -49,7 +49,7 @@ const confirming = Effect.fnUntraced(function*(orderId: OrderId) {
     Result.map(confirm(attempts.order, active(attempts)!, "key", amount), (change) => ({ change, answer: change.payments[0]!.status })))
 })
 
-/** Runs `second` while `first` has done its work and holds the order's lock: it waits, and goes on after `first`'s commit. */
+/** Runs `second` while `first` has done its work and not yet committed it: it has read what was before, and has to wait. */
 const behind = Effect.fnUntraced(function*<A, E, R, B, F, S>(first: Effect.Effect<A, E, R>, second: Effect.Effect<B, F, S>) {
   const sql = yield* SqlClient.SqlClient
   const [done, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
@@ -62,13 +62,13 @@ const behind = Effect.fnUntraced(function*<A, E, R, B, F, S>(first: Effect.Effec
   const waiter = yield* Effect.forkChild(sql.withTransaction(second))
   const waiting = sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
   yield* Effect.repeat(Effect.delay(waiting, "10 millis"), { until: (found) => found.length > 0 || waiter.pollUnsafe() !== undefined, times: 500 })
-  assert.isUndefined(waiter.pollUnsafe(), "it did not wait for the lock")
+  assert.isUndefined(waiter.pollUnsafe(), "it did not wait for the other change")
   yield* Deferred.succeed(commit, undefined)
   return [yield* Fiber.join(holder), yield* Fiber.await(waiter)] as const
 })
 
 layer(World, { excludeTestServices: true })("the repository of payments", (it) => {
-  it.effect("decides by what the last holder of the order's lock wrote: two confirmations", () => Effect.gen(function*() {
+  it.effect("decides at last by what was written before its own change: two confirmations", () => Effect.gen(function*() {
     const { orderId } = yield* ready
     const [first, second] = yield* behind(confirming(orderId), Effect.flip(confirming(orderId)))
     assert.strictEqual(first, "CONFIRMING")

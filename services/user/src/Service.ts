@@ -5,6 +5,7 @@ import * as Relay from "@marketplace/events/Relay"
 import { UserApi } from "@marketplace/schema/User/HttpApi"
 import { layerGuards } from "@marketplace/service/Callers"
 import * as InvalidRequests from "@marketplace/service/InvalidRequests"
+import { keySetRoute } from "@marketplace/service/Tokens"
 import { Consumers } from "./Consumers.ts"
 import { Http } from "./Http.ts"
 import { Members } from "./Members.ts"
@@ -21,8 +22,11 @@ export const application = Layer.mergeAll(Members.layer, Sessions.layer).pipe(
   Layer.provide([Outbox.Outbox.layer("user"), Settings.layer])
 )
 
-/** Its part of the public API. */
-export const routes = HttpApiBuilder.layer(UserApi).pipe(Layer.provide(Http), Layer.provide([layerGuards, InvalidRequests.layer]))
+/** Its part of the public API, and the keys with which others verify its tokens. */
+export const routes = Layer.merge(HttpApiBuilder.layer(UserApi), keySetRoute).pipe(
+  Layer.provide(Http),
+  Layer.provide([layerGuards, InvalidRequests.layer])
+)
 
 /** What it does without being asked. */
 export const work = Layer.mergeAll(Consumers, Relay.layer("user"))

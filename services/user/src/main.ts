@@ -7,12 +7,12 @@ import * as Process from "@marketplace/service/Process"
 import { contracts, layerServerHttp } from "@marketplace/service/Rpc"
 import * as Server from "@marketplace/service/Server"
 import * as Prometheus from "@marketplace/telemetry/Prometheus"
-import { keySetRoute, TokenSigner } from "@marketplace/service/Tokens"
+import { TokenSigner } from "@marketplace/service/Tokens"
 import * as User from "./Service.ts"
 import * as SessionRepositoryRedis from "./Sessions/RepositoryRedis.ts"
 
 Server.serve(
-  Layer.mergeAll(User.routes, keySetRoute, Prometheus.layer, layerServerHttp(contracts.user).pipe(Layer.provide(User.Rpc))),
+  Layer.mergeAll(User.routes, Prometheus.layer, layerServerHttp(contracts.user).pipe(Layer.provide(User.Rpc))),
   { service: "user", ...Process.address }
 ).pipe(
   Layer.merge(User.work),

@@ -42,11 +42,11 @@ const channel = (context: EventContext) => ({
 })
 
 const messageOf = ({ avro, context, key, name }: EventContract) => {
-  const readers = readersOf(name)
+  const isExternal = external.includes(name)
   return {
     name,
     title: name,
-    summary: external.includes(name) ? "For others: no service of the platform acts on it" : `Acted on by ${readers.join(" and ")}`,
+    summary: isExternal ? "For others: no service of the platform acts on it" : `Acted on by ${readersOf(name).join(" and ")}`,
     contentType: "application/vnd.apache.avro",
     tags: [{ name: context }],
     headers: ref("#/components/schemas/headers"),

@@ -67,9 +67,17 @@ const ofParameters = (place: string, before: JsonObject, old: JsonObject, now: J
 }
 
 const parametersOf = (operation: JsonObject): ReadonlyMap<string, JsonObject> =>
-  new Map(listAt(operation, "parameters").filter(isObject).map((parameter) => [`${parameter["in"]} ${parameter["name"]}`, parameter]))
+  new Map(listAt(operation, "parameters").filter(isObject).map((parameter) =>
+    [`${parameter["in"]} ${parameter["name"]}`, parameter]))
 
-const ofContent = (path: string, direction: Direction, before: JsonObject, old: JsonObject, now: JsonObject, current: JsonObject) =>
+const ofContent = (
+  path: string,
+  direction: Direction,
+  before: JsonObject,
+  old: JsonObject,
+  now: JsonObject,
+  current: JsonObject
+): ReadonlyArray<string> =>
   Object.entries(objectAt(old, "content")).flatMap(([type, media]) => {
     const same = objectAt(current, "content")[type]
     if (!isObject(media)) return []
@@ -95,7 +103,8 @@ const between = (place: Place, before: Side, now: Side): ReadonlyArray<string> =
     : current.filter((form) => problemOf(form) === undefined || old.some((one) => problemOf(one) === problemOf(form)))
       .map((form) => ({
         form,
-        changes: old.filter((candidate) => problemOf(candidate) === problemOf(form)).map((candidate) => ofForm(place, candidate, form))
+        changes: old.filter((candidate) => problemOf(candidate) === problemOf(form))
+          .map((candidate) => ofForm(place, candidate, form))
       }))
   return pairs.flatMap(({ changes, form }) => {
     if (changes.some(({ length }) => length === 0)) return []
@@ -128,7 +137,9 @@ const ofForm = (place: Place, before: Side, now: Side): ReadonlyArray<string> =>
   if (within.some(([one, other]) => one === before.schema && other === now.schema)) return []
   if (before.schema["type"] !== now.schema["type"]) return [`${path}: was ${describe(before)}, is ${describe(now)}`]
   const taken = new Set(listAt(now.schema, "enum"))
-  const refused = direction === "request" && taken.size > 0 ? listAt(before.schema, "enum").filter((value) => !taken.has(value)) : []
+  const refused = direction === "request" && taken.size > 0
+    ? listAt(before.schema, "enum").filter((value) => !taken.has(value))
+    : []
   const properties = objectAt(now.schema, "properties")
   const required = new Set(listAt(now.schema, "required"))
   const wasRequired = new Set(listAt(before.schema, "required"))

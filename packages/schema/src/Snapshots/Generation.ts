@@ -28,7 +28,8 @@ export interface Generation {
 export const compare = Effect.fn("Generation.compare")(function*(files: Files) {
   const wanted = snapshots()
   const before = files.read(paths.openApi)
-  const releases = releasesOf(new Map(files.list(paths.released).map((name) => [name, files.read(`${paths.released}/${name}`) ?? ""])))
+  const released = files.list(paths.released).map((name) => [name, files.read(`${paths.released}/${name}`) ?? ""] as const)
+  const releases = releasesOf(new Map(released))
   const next = yield* nextReleases(releases)
   const found: Generation = {
     stale: new Map([...wanted].filter(([path, content]) => files.read(path) !== content)),

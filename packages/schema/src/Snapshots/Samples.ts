@@ -2,7 +2,13 @@ import { DateTime } from "effect"
 import { Money } from "@marketplace/domain/Money"
 import { OrderCreated, OrderStatusChanged } from "@marketplace/domain/Order/Events"
 import { OrderId, SellerOrderId } from "@marketplace/domain/Order/Ids"
-import { PaymentCompleted, PaymentCreated, PaymentFailed, RefundCompleted, RefundInitiated } from "@marketplace/domain/Payment/Events"
+import {
+  PaymentCompleted,
+  PaymentCreated,
+  PaymentFailed,
+  RefundCompleted,
+  RefundInitiated
+} from "@marketplace/domain/Payment/Events"
 import { PaymentId, RefundId } from "@marketplace/domain/Payment/Ids"
 import { ProductCreated, ProductStockChanged } from "@marketplace/domain/Product/Events"
 import { ProductId, VariantId } from "@marketplace/domain/Product/Ids"

@@ -29,7 +29,7 @@ export const advice: Readonly<Record<string, { readonly means: string; readonly 
     todo: "Send fewer cookies or a shorter token; ours are short."
   },
   "internal-error": {
-    means: "We made a mistake. Whether something was done depends on the operation; with an Idempotency-Key nothing is done twice.",
+    means: "We made a mistake, and cannot say whether something was done. With an Idempotency-Key nothing is done twice.",
     todo: "Send the same request with the same Idempotency-Key again. If it stays, tell support the traceId."
   },
   "unavailable": {
@@ -85,7 +85,7 @@ export const advice: Readonly<Record<string, { readonly means: string; readonly 
     todo: "Take them out and order again with a new Idempotency-Key."
   },
   "total-differs": {
-    means: "A price has changed since the buyer saw it: expected is what you sent, actual is what it would be. Nothing was ordered.",
+    means: "A price has changed since the buyer saw it: expected is what you sent, actual what it would be. Nothing was ordered.",
     todo: "Show the new sum, and order again with it and a new Idempotency-Key."
   },
   "order-rejected": {
@@ -97,7 +97,7 @@ export const advice: Readonly<Record<string, { readonly means: string; readonly 
     todo: "List the payments of your order with GET /v1/payments?order=…"
   },
   "not-payable": {
-    means: "The order takes no payment now; reason says why: it is paid already, another payment is under way, or it is too late.",
+    means: "The order takes no payment now. The reason: it is paid already, another payment is under way, or it is too late.",
     todo: "Read the order, and its payments, before you offer to pay again."
   },
   "wrong-amount": {

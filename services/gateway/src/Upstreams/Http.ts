@@ -18,12 +18,13 @@ const timeout = Config.Duration("GATEWAY_UPSTREAM_TIMEOUT").pipe(Config.withDefa
 
 /** For the next hop alone (RFC 9110, 7.6.1), beside what `Connection` names. */
 const hopByHop = [
-  "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-  "upgrade"
+  "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+  "transfer-encoding", "upgrade"
 ]
 
 const forOneHop = (headers: Headers.Headers): ReadonlyArray<string> =>
-  [...hopByHop, ...(headers["connection"] ?? "").split(",").map((name) => name.trim().toLowerCase())].filter((name) => name in headers)
+  [...hopByHop, ...(headers["connection"] ?? "").split(",").map((name) => name.trim().toLowerCase())]
+    .filter((name) => name in headers)
 
 /** Read whole before anything is sent: what is too large or does not end costs no upstream anything. */
 const bodyOf = (request: HttpServerRequest.HttpServerRequest) =>
@@ -37,7 +38,8 @@ const pathOf = (url: string) => url.replace(/[?#].*$/s, "")
 const addressesOf = (text: string) => text.split(",").map((url) => url.trim().replace(/\/$/, ""))
 
 const Addresses = Schema.String.check(Schema.makeFilter((text) =>
-  addressesOf(text).every((url) => /^https?:\/\/[^/?#]+$/.test(url) && URL.canParse(url)) || "addresses, as http://order:8080, with commas between them"))
+  addressesOf(text).every((url) => /^https?:\/\/[^/?#]+$/.test(url) && URL.canParse(url))
+  || "addresses, as http://order:8080, with commas between them"))
 
 /** Addresses that take turns. */
 const upstream = Effect.fnUntraced(function*(setting: string) {

@@ -11,7 +11,9 @@ import { Upstreams } from "../Upstreams.ts"
 type Answering = Effect.Effect<HttpServerResponse.HttpServerResponse, never, Scope.Scope | HttpServerRequest.HttpServerRequest>
 
 /** The services that answer in this process; each enters itself when it is built. */
-export class LocalServices extends Context.Service<LocalServices, Map<EventContext, Answering>>()("@marketplace/gateway/LocalServices") {
+export class LocalServices extends Context.Service<LocalServices, Map<EventContext, Answering>>()(
+  "@marketplace/gateway/LocalServices"
+) {
   static readonly layer = Layer.sync(LocalServices, () => new Map())
 }
 

@@ -1,5 +1,6 @@
 import { Clock, Duration, Effect, Schedule, Struct } from "effect"
 import { SecureRandom } from "effect/crypto"
+import type { Envelope } from "@marketplace/events/Envelope"
 import { EventTransport } from "@marketplace/events/EventTransport"
 import { type EventName, published } from "@marketplace/schema/Topology"
 import { contexts } from "./Invariant.ts"
@@ -25,24 +26,27 @@ export const read = Effect.fn("Verify.topics")(function*(expected: ReadonlySet<s
   const awaited = new Set(expected)
   let last = clock.currentTimeMillisUnsafe()
 
+  const keep = ({ context, id, occurredAt, sequence, streamKey, type }: Envelope) => {
+    awaited.delete(id)
+    if (carried.has(id)) return
+    carried.set(id, {
+      context,
+      position: carried.size,
+      event_id: id,
+      type,
+      stream_key: streamKey,
+      sequence,
+      occurred_at: new Date(occurredAt).toISOString()
+    })
+  }
   const reading = transport.subscribe({
     consumer: `verify-${yield* random.uuidV4()}`,
     contexts,
     types,
-    handle: ({ envelope: { context, id, occurredAt, sequence, streamKey, type } }) =>
+    handle: (deliveries) =>
       Effect.sync(() => {
         last = clock.currentTimeMillisUnsafe()
-        awaited.delete(id)
-        if (carried.has(id)) return
-        carried.set(id, {
-          context,
-          position: carried.size,
-          event_id: id,
-          type,
-          stream_key: streamKey,
-          sequence,
-          occurred_at: new Date(occurredAt).toISOString()
-        })
+        for (const { envelope } of deliveries) keep(envelope)
       })
   })
   const complete = Effect.repeat(Effect.sync(() => awaited.size === 0 || clock.currentTimeMillisUnsafe() - last > Duration.toMillis(patience)), {

@@ -63,8 +63,9 @@ const make = Effect.gen(function*() {
     yield* end("SIGKILL")
   })
 
-  /** Returns when it can be talked to. */
+  /** Returns when it can be talked to. What still ran is killed first. */
   const start = Effect.gen(function*() {
+    yield* end("SIGKILL")
     const started = launch("main.ts")
     child = started
     const found = yield* eventually(Running.find(directory), (running) => Option.isSome(running) || ended(started), "60 seconds")
