@@ -139,7 +139,10 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
       Effect.catchCauseIf(isFenced, () => Effect.succeed("fenced" as const)),
       Effect.tapCause(() => note(envelope, "retried")),
       persist(`${consumer}: ${envelope.type} ${envelope.id}`),
-      Effect.flatMap((outcomes) => outcomes === "fenced" ? new Fenced({ consumer }) : Effect.forEach(outcomes, (outcome) => note(envelope, outcome), { discard: true }))
+      Effect.flatMap((outcomes) =>
+        outcomes === "fenced"
+          ? new Fenced({ consumer })
+          : Effect.forEach(outcomes, (outcome) => note(envelope, outcome), { discard: true }))
     )
   }
 
@@ -149,7 +152,7 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
     return deliveries.length === 1 ? oneByOne : consume(deliveries).pipe(
       Effect.flatMap((outcomes) =>
         Effect.forEach(deliveries, ({ envelope }, n) => note(envelope, outcomes[n] ?? "consumed"), { discard: true })),
-      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : oneByOne)
+      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.void)
     )
   }
 

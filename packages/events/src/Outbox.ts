@@ -30,8 +30,9 @@ const sequenced = (told: Told, stream: number) =>
 /** Keeps events beside the state they tell of, to be published after the commit. */
 export class Outbox extends Context.Service<Outbox, {
   /**
-   * One statement for any number of streams. In the caller's transaction: state and events are committed together or not at all. Fails with a unique violation if
-   * another event of the stream has the next sequence already, that is, if `after` was not read under the lock.
+   * One statement for any number of streams. In the caller's transaction: state and events are committed together or not
+   * at all. Fails with a unique violation if another event of the stream has the next sequence already, that is, if
+   * `after` was not read under the lock.
    */
   readonly append: (...told: ReadonlyArray<Told>) => Effect.Effect<void, SqlError.SqlError>
 }>()("@marketplace/events/Outbox") {
@@ -56,12 +57,12 @@ export class Outbox extends Context.Service<Outbox, {
           if (events.length === 0) return
           const keys = new Map(events.map(({ stream, streamKey }) => [stream, streamKey]))
           if (events.some((one) => one.context !== context || one.streamKey !== keys.get(one.stream))) {
-            return yield* Effect.die(new Error(`The outbox of ${context} was told of several streams as one, or of another context`))
+            return yield* Effect.die(new Error(`The outbox of ${context} was told of streams mixed up, or of another context`))
           }
           yield* sql`
             insert into outbox (partition, stream_key, traceparent, cause_id, sequence, event_id, type, fingerprint, body)
-            select partition, stream_key, ${(yield* TraceContext.current) ?? null}, nullif(cause_id, '')::uuid, sequence, event_id, type,
-              fingerprint, body
+            select partition, stream_key, ${(yield* TraceContext.current) ?? null}, nullif(cause_id, '')::uuid, sequence,
+              event_id, type, fingerprint, body
             from unnest(${events.map(({ streamKey }) => partitionOf(streamKey, partitions))}::int[],
               ${events.map(({ streamKey }) => streamKey)}::text[], ${events.map(({ causeId }) => causeId)}::text[],
               ${events.map(({ sequence }) => sequence)}::int[], ${events.map(({ id }) => id)}::text[]::uuid[],

@@ -30,8 +30,12 @@ const follow = (got: Array<Envelope>) =>
       contexts: ["order"],
       types: new Set(["OrderStatusChanged"]),
       handle: (deliveries) =>
-        Effect.forEach(deliveries, ({ envelope, settle }) =>
-          Effect.andThen(Effect.catchTag(settle, "SqlError", Effect.die), Effect.sync(() => got.push(envelope))), { discard: true })
+        Effect.forEach(
+          deliveries,
+          ({ envelope, settle }) =>
+            Effect.andThen(Effect.catchTag(settle, "SqlError", Effect.die), Effect.sync(() => got.push(envelope))),
+          { discard: true }
+        )
     })))
 
 const inLog = World.ask<{ position: bigint; eventId: string }>(

@@ -2,8 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Money } from "@marketplace/domain/Money"
+import { OrderId } from "@marketplace/domain/Order/Ids"
+import { OrderNotFound } from "@marketplace/domain/Order/Order"
+import { MemberId } from "@marketplace/domain/User/Ids"
 import type { ServiceName } from "@marketplace/schema/Access"
-import { layerServerLocal, LocalRpc } from "@marketplace/service/Rpc"
+import { OrderRpc } from "@marketplace/schema/Order/Rpc"
+import { PaymentRpc } from "@marketplace/schema/Payment/Rpc"
+import { OrderClient, PaymentClient } from "@marketplace/service/Clients"
+import { contracts, layerServerLocal, LocalRpc } from "@marketplace/service/Rpc"
 import * as Calls from "@marketplace/service/Rpc/Calls"
 import { layersGenerated } from "@marketplace/service/Tokens/ServiceTokens"
 import {
@@ -57,6 +63,9 @@ const http = Layer.effect(Transport, Effect.gen(function*() {
       )
   })
 }))
+
+const orderId = OrderId.make("01900000-0000-7000-8000-000000000001")
+const memberId = MemberId.make("01900000-0000-7000-8000-000000000002")
 
 for (const [name, transport] of [["in memory", local], ["over HTTP", http]] as const) {
   const test = (what: string, effect: Effect.Effect<void, unknown, Transport | Probe | Scope.Scope>) =>
@@ -204,4 +213,30 @@ describe("calls in memory", () => {
         yield* Scope.close(running, Exit.void)
       }
     }).pipe(Effect.scoped, Effect.provide(local.pipe(Layer.provideMerge(Probe.layer)))))
+
+  it.live("join two services that call each other, whichever is built first", () =>
+    Effect.gen(function*() {
+      const order = Layer.provide(layerServerLocal(contracts.order), OrderRpc.toLayer(Effect.gen(function*() {
+        const payment = yield* PaymentClient
+        return OrderRpc.of({
+          "Order.OrderStanding": ({ orderId }) =>
+            payment.SealPayments({ orderId }).pipe(Effect.map((sealed) => sealed === "SEALED" ? "EXPIRED" : "PLACED"), Effect.orDie),
+          "Order.PayableOrder": ({ orderId }) => Effect.fail(new OrderNotFound({ orderId }))
+        })
+      }))).pipe(Layer.provide(PaymentClient.layerLocal("order")))
+      const payment = Layer.provide(layerServerLocal(contracts.payment), PaymentRpc.toLayer(Effect.gen(function*() {
+        const orders = yield* OrderClient
+        return PaymentRpc.of({
+          "Payment.SealPayments": ({ orderId }) =>
+            orders.PayableOrder({ orderId, memberId }).pipe(Effect.as("PAID" as const), Effect.catch(() => Effect.succeed("SEALED" as const)))
+        })
+      }))).pipe(Layer.provide(OrderClient.layerLocal("payment")))
+
+      for (const both of [Layer.provideMerge(order, payment), Layer.provideMerge(payment, order)]) {
+        const standing = OrderClient.use((orders) => orders.OrderStanding({ orderId })).pipe(
+          Effect.provide(OrderClient.layerLocal("product").pipe(Layer.provideMerge(both), Layer.provide(Layer.fresh(LocalRpc.layer))))
+        )
+        assert.strictEqual(yield* standing, "EXPIRED")
+      }
+    }))
 })

@@ -107,7 +107,9 @@ export const join = (
         const envelopes = yield* Effect.forEach(messages, Effect.fnUntraced(function*(message) {
           const type = typeOf(message, types)
           const envelope = type === undefined ? undefined : yield* toEnvelope(context, type, message)
-          if (type !== undefined && envelope === undefined) yield* Effect.logError(`${name} skips a ${type} without the headers of an event`)
+          if (type !== undefined && envelope === undefined) {
+            yield* Effect.logError(`${name} skips a ${type} without the headers of an event`)
+          }
           return envelope
         }))
         const deliveries = envelopes.flatMap((envelope) => envelope === undefined ? [] : [{ envelope, settle }])

@@ -87,7 +87,8 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
     const drop = (one: Held) => Effect.sync(() => held.get(keyOf(one)) === one && held.delete(keyOf(one)))
 
     const work = Effect.fnUntraced(function*(one: Held, entries: ReadonlyArray<Log.Entry>) {
-      const deliveries = entries.flatMap(({ envelope, position }) => envelope === undefined ? [] : [{ envelope, settle: move(one, position) }])
+      const deliveries = entries.flatMap(({ envelope, position }) =>
+        envelope === undefined ? [] : [{ envelope, settle: move(one, position) }])
       for (const some of Array.chunksOf(deliveries, handedOver)) yield* handle(some)
       const last = entries.at(-1)
       if (last !== undefined && last.envelope === undefined) yield* move(one, last.position)

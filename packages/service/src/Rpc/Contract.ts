@@ -8,6 +8,7 @@ export interface Contract<Rpcs extends Rpc.Any> {
   readonly callers: ReadonlyArray<ServiceName>
 }
 
+/** Where a service takes its calls. */
 export const pathOf = (callee: ServiceName): `/rpc/${string}` => `/rpc/${callee}`
 
 /** How a call is written in a body. No procedure streams, so one document each way: a quarter cheaper than framed JSON. */

@@ -7,9 +7,9 @@ export const Deadline = Context.Reference<number>("@marketplace/service/Deadline
 /** Milliseconds that no correction of the wall clock moves. */
 export const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
-/** Tells the callee what is left, in milliseconds: the clocks of two machines have no common beginning. */
 const header = "x-deadline-millis"
 
+/** For the callee, what is left in milliseconds: the clocks of two machines have no common beginning. */
 export const tell = (remaining: number) => ({ [header]: String(Math.ceil(remaining)) })
 
 /** What a procedure calls in turn gets no longer than its own caller waits. */

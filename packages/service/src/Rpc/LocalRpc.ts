@@ -9,6 +9,7 @@ interface Line<Rpcs extends Rpc.Any> {
   server: RpcServer.RpcServer<Rpcs> | undefined
   /** Open while there is a server. */
   readonly served: Latch.Latch
+  nextClient: number
   readonly clients: Map<number, {
     readonly caller: ServiceName
     readonly receive: (message: RpcMessage.FromServer<Rpcs>) => Effect.Effect<void>
@@ -29,7 +30,7 @@ export class LocalRpc extends Context.Service<LocalRpc, {
       line: <Rpcs extends Rpc.Any>({ callee }: Contract<Rpcs>) => {
         // A service has one contract, so what is found under its name is of that contract's type.
         const known = lines.get(callee) as Line<Rpcs> | undefined
-        const line = known ?? { server: undefined, served: Latch.makeUnsafe(), clients: new Map() }
+        const line = known ?? { server: undefined, served: Latch.makeUnsafe(), nextClient: 0, clients: new Map() }
         lines.set(callee, line)
         return line
       }
@@ -63,12 +64,10 @@ export const serve = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(contract:
   )
 })
 
-let lastClientId = 0
-
 /** A client of the contract, until the scope is closed. */
 export const connect = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(contract: Contract<Rpcs>, caller: ServiceName) {
   const line = (yield* LocalRpc).line(contract)
-  const id = lastClientId++
+  const id = line.nextClient++
   const { client, write } = yield* RpcClient.makeNoSerialization(contract.group, {
     supportsAck: true,
     flatten: true,

@@ -24,12 +24,11 @@ interface Options {
  * behalf it calls is part of the procedure.
  */
 export class ServiceTokens extends Context.Service<ServiceTokens, {
-  /** Signs as this one. */
-  readonly name: ServiceName
   readonly issue: (callee: ServiceName) => Effect.Effect<Redacted.Redacted>
   /** Who calls, if the token is meant for this callee. */
   readonly verify: (token: Redacted.Redacted, callee: ServiceName) => Effect.Effect<ServiceName, ServiceRefused>
 }>()("@marketplace/service/ServiceTokens") {
+  /** @param options with the name to sign as */
   static readonly layer = (options: Options) => Layer.effect(ServiceTokens, make(options))
 
   /** From `SERVICE_PRIVATE_KEY` (PKCS#8 PEM) and `SERVICE_JWKS`. */
@@ -67,7 +66,6 @@ const make = Effect.fnUntraced(function*({ keySet, name, privatePem }: Options) 
   const issued = new Map<ServiceName, { readonly token: Redacted.Redacted; readonly renewAt: number }>()
 
   return ServiceTokens.of({
-    name,
     issue: Effect.fnUntraced(function*(callee) {
       const now = yield* Clock.currentTimeMillis
       const known = issued.get(callee)

@@ -97,22 +97,22 @@ export const purchase = async (gateway: Connection, simulator: Connection, buyer
 
 /** Asks until the order is PLACED. */
 export const untilPlaced = async (gateway: Connection, { token }: Buyer, orderId: string): Promise<void> => {
-  for (let n = 0; n < 3000; n++) {
+  for (let n = 0; n < 600; n++) {
     const answer = await gateway.send("GET", `/v1/orders/${orderId}`, undefined, { authorization: `Bearer ${token}` })
     must(answer.status === 200, "read the order", answer)
     if (text(answer.body, "status") === "PLACED") return
-    await new Promise((resume) => setTimeout(resume, 10))
+    await new Promise((resume) => setTimeout(resume, 50))
   }
   throw new Error(`order ${orderId} is not placed after 30 s`)
 }
 
 /** Asks until so many units of a product are sold. */
 export const untilSold = async (gateway: Connection, { id }: Offer, sales: number): Promise<void> => {
-  for (let n = 0; n < 3000; n++) {
+  for (let n = 0; n < 600; n++) {
     const answer = await gateway.send("GET", `/v1/products/${id}`)
     must(answer.status === 200, "read the product", answer)
     if (Number(at(answer.body, "sales")) >= sales) return
-    await new Promise((resume) => setTimeout(resume, 10))
+    await new Promise((resume) => setTimeout(resume, 50))
   }
   throw new Error(`product ${id} has not sold ${sales} after 30 s`)
 }

@@ -60,30 +60,39 @@ export const readProduct = <E>(target: Target<E>, offers: ReadonlyArray<Offer>, 
       must(answer.status === 200 && text(answer.body, "id") === id, "product", answer)
     }))
 
-/** W3: a purchase of two sellers' goods by somebody who was never here, until it is PLACED and its stock is sold. */
+/**
+ * W3: a purchase of two sellers' goods by somebody who was never here. Measured until the last one is PLACED and its stock is
+ * sold; afterwards every one is looked at.
+ */
 export const purchases = Effect.fnUntraced(function*<E>(target: Target<E>, offers: ReadonlyArray<Offer>, connections: number, count: number, name: string) {
   const buyers = yield* freshBuyers(count)
-  return yield* measured(target, connections, async () => {
+  const placed: Array<{ readonly buyer: Buyer; readonly orderId: string }> = []
+  const result = yield* measured(target, connections, async () => {
     const simulators = Array.from({ length: connections }, () => connect(target.simulatorUrl))
     const timing = await run(target.gatewayUrl, { connections, count }, async (connection, n) => {
       const buyer: Buyer = { token: pick(buyers, n), run: name }
       const first = pick(offers, scatter(n, offers.length))
       const second = pick(offers, scatter(n, offers.length) + 1)
-      const orderId = await purchase(connection, pick(simulators, n), buyer, [first, second])
-      await untilPlaced(connection, buyer, orderId)
+      placed.push({ buyer, orderId: await purchase(connection, pick(simulators, n), buyer, [first, second]) })
     })
     for (const simulator of simulators) simulator.close()
-    await settle(target.gatewayUrl, pick(offers, scatter(count - 1, offers.length)))
+    await settled(target.gatewayUrl, placed.slice(-connections), pick(offers, scatter(count - 1, offers.length)))
     return timing
   })
+  yield* Effect.promise(() => settled(target.gatewayUrl, placed, undefined))
+  return result
 })
 
-/** The last purchase's stock is sold: what came before it is done as well, give or take what other partitions hold. */
-const settle = async (gatewayUrl: string, offer: Offer) => {
+/** Waits until these orders are PLACED and the stock of a product is sold. */
+const settled = async (
+  gatewayUrl: string,
+  placed: ReadonlyArray<{ readonly buyer: Buyer; readonly orderId: string }>,
+  offer: Offer | undefined
+) => {
   const connection = connect(gatewayUrl)
-  await untilSold(connection, offer, 1)
+  for (const { buyer, orderId } of placed) await untilPlaced(connection, buyer, orderId)
+  if (offer !== undefined) await untilSold(connection, offer, 1)
   connection.close()
-  await new Promise((resume) => setTimeout(resume, 500))
 }
 
 /** W4: so many buyers for one product with fewer units; exactly the units are sold. */

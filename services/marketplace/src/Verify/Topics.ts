@@ -9,16 +9,18 @@ import type { Carried } from "./Sources.ts"
 /** Told by documents of the catalogue, which count their own events: there is no outbox to hold them against. */
 const ofDocuments: ReadonlySet<EventName> = new Set(["ProductCreated"])
 
-const types: ReadonlySet<EventName> = new Set(contexts.flatMap((context) => Struct.keys(published[context])).filter((type) => !ofDocuments.has(type)))
+const types: ReadonlySet<EventName> = new Set(
+  contexts.flatMap((context) => Struct.keys(published[context])).filter((type) => !ofDocuments.has(type))
+)
 
-/** That an event is lost is said only after nothing has come for longer than a consumer may need to find its group again. */
-const patience = Duration.seconds(30)
+/** Longer than a consumer may need to find its group again. */
+const halfAMinute = Duration.seconds(30)
 
 /**
- * Reads the topics from their beginning, as a consumer of its own, until all that is expected has come; what has not come
- * within half a minute after the last one is not there.
+ * Reads the topics from their beginning, as a consumer of its own, until all that is expected has come; what else comes
+ * later is not looked at. That an event is lost is said only after nothing has come for as long as `patience` lasts.
  */
-export const read = Effect.fn("Verify.topics")(function*(expected: ReadonlySet<string>) {
+export const read = Effect.fn("Verify.topics")(function*(expected: ReadonlySet<string>, patience = halfAMinute) {
   const transport = yield* EventTransport
   const random = yield* SecureRandom.SecureRandom
   const clock = yield* Clock.Clock
@@ -49,7 +51,8 @@ export const read = Effect.fn("Verify.topics")(function*(expected: ReadonlySet<s
         for (const { envelope } of deliveries) keep(envelope)
       })
   })
-  const complete = Effect.repeat(Effect.sync(() => awaited.size === 0 || clock.currentTimeMillisUnsafe() - last > Duration.toMillis(patience)), {
+  const isQuiet = () => clock.currentTimeMillisUnsafe() - last > Duration.toMillis(patience)
+  const complete = Effect.repeat(Effect.sync(() => awaited.size === 0 || isQuiet()), {
     schedule: Schedule.spaced("50 millis"),
     until: (done) => done
   })

@@ -48,7 +48,6 @@ const snapshot = Effect.fnUntraced(function*(installation: Installation.Installa
 export const verify = Effect.fn("Verify.verify")(function*(directory: string, since: number | Date | undefined) {
   const installation = yield* Installation.find(directory)
   return yield* snapshot(installation, since).pipe(
-    Effect.provide(layerReader),
-    Effect.provide(Installation.layerServer(directory))
+    Effect.provide(layerReader.pipe(Layer.provide(Installation.layerServer(directory))))
   )
 })

@@ -30,14 +30,23 @@ const make = Effect.gen(function*() {
     ...process.env,
     MARKETPLACE_DATA: directory,
     PORT: String(26_000 + process.pid % 1_000),
-    LOG_LEVEL: "Fatal",
+    LOG_LEVEL: "Error",
     ORDER_SWEEP_INTERVAL: "100 millis",
     PAYMENT_SWEEP_INTERVAL: "100 millis",
     PAYMENT_SIMULATOR_DEADLINE: "3 seconds"
   }
   let child: ChildProcess | undefined
 
-  const launch = (file: string) => spawn(process.execPath, [source(file)], { stdio: ["ignore", "ignore", "inherit"], env })
+  /** With a channel, so that it does not outlive a test run that is killed. */
+  const launch = Effect.sync(() => {
+    const started = spawn(process.execPath, [source("main.ts")], { stdio: ["ignore", "pipe", "inherit", "ipc"], env })
+    let said = ""
+    started.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      said = `${said}${text}`.slice(-4_000)
+    })
+    child = started
+    return { started, said: () => said }
+  })
 
   const end = (signal: "SIGKILL" | "SIGINT") =>
     Effect.promise(async () => {
@@ -66,10 +75,10 @@ const make = Effect.gen(function*() {
   /** Returns when it can be talked to. What still ran is killed first. */
   const start = Effect.gen(function*() {
     yield* end("SIGKILL")
-    const started = launch("main.ts")
-    child = started
+    const { said, started } = yield* launch
     const found = yield* eventually(Running.find(directory), (running) => Option.isSome(running) || ended(started), "60 seconds")
-    const { gatewayUrl, simulatorUrl } = Option.getOrThrow(found)
+    if (Option.isNone(found)) return yield* Effect.die(new Error(`it did not start: ${said()}`))
+    const { gatewayUrl, simulatorUrl } = found.value
     const { simulatorSecret } = yield* Schema.decodeEffect(Secrets)(yield* files.readFileString(path.join(directory, "secrets.json")))
     return Place.of({ gatewayUrl, provider: yield* provider(simulatorUrl, simulatorSecret) })
   })
