@@ -152,7 +152,7 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
     return deliveries.length === 1 ? oneByOne : consume(deliveries).pipe(
       Effect.flatMap((outcomes) =>
         Effect.forEach(deliveries, ({ envelope }, n) => note(envelope, outcomes[n] ?? "consumed"), { discard: true })),
-      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.void)
+      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : oneByOne)
     )
   }
 

@@ -109,6 +109,9 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
     const first = yield* World.start(products)
     yield* order.run(publish(yield* Effect.forEach([1, 2, 3], (sequence) => World.envelope(World.statusChanged(key), sequence))))
     yield* World.eventually(World.effects("product"), (all) => all.length === 3)
+    // The offset has moved with the effects.
+    const [moved] = yield* World.ask<{ position: bigint }>("select max(position) as position from events.product_offset")
+    assert.strictEqual(moved?.position, 3n)
     yield* first.stop
     yield* World.ask("update events.product_offset set position = 0")
     yield* World.start(products)

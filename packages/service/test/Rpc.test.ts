@@ -220,7 +220,10 @@ describe("calls in memory", () => {
         const payment = yield* PaymentClient
         return OrderRpc.of({
           "Order.OrderStanding": ({ orderId }) =>
-            payment.SealPayments({ orderId }).pipe(Effect.map((sealed) => sealed === "SEALED" ? "EXPIRED" : "PLACED"), Effect.orDie),
+            payment.SealPayments({ orderId }).pipe(
+              Effect.map((sealed) => sealed === "SEALED" ? "EXPIRED" : "PLACED"),
+              Effect.orDie
+            ),
           "Order.PayableOrder": ({ orderId }) => Effect.fail(new OrderNotFound({ orderId }))
         })
       }))).pipe(Layer.provide(PaymentClient.layerLocal("order")))
@@ -228,15 +231,18 @@ describe("calls in memory", () => {
         const orders = yield* OrderClient
         return PaymentRpc.of({
           "Payment.SealPayments": ({ orderId }) =>
-            orders.PayableOrder({ orderId, memberId }).pipe(Effect.as("PAID" as const), Effect.catch(() => Effect.succeed("SEALED" as const)))
+            orders.PayableOrder({ orderId, memberId }).pipe(
+              Effect.as("PAID" as const),
+              Effect.catchTag("OrderNotFound", () => Effect.succeed("SEALED" as const)),
+              Effect.orDie
+            )
         })
       }))).pipe(Layer.provide(OrderClient.layerLocal("payment")))
 
       for (const both of [Layer.provideMerge(order, payment), Layer.provideMerge(payment, order)]) {
-        const standing = OrderClient.use((orders) => orders.OrderStanding({ orderId })).pipe(
-          Effect.provide(OrderClient.layerLocal("product").pipe(Layer.provideMerge(both), Layer.provide(Layer.fresh(LocalRpc.layer))))
-        )
-        assert.strictEqual(yield* standing, "EXPIRED")
+        const product = OrderClient.layerLocal("product").pipe(Layer.provideMerge(both), Layer.provide(Layer.fresh(LocalRpc.layer)))
+        const standing = yield* OrderClient.use((orders) => orders.OrderStanding({ orderId })).pipe(Effect.provide(product))
+        assert.strictEqual(standing, "EXPIRED")
       }
     }))
 })

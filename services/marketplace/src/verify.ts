@@ -37,7 +37,8 @@ const command = Command.make("verify", {
   if (Report.violationsOf(outcome) > 0) return yield* new Violated()
 })).pipe(Command.withDescription("Says whether the marketplace is as it must be: 0 it is, 1 it is not, 2 it cannot be said"))
 
-const status = (cause: Cause.Cause<unknown>) => Cause.hasInterruptsOnly(cause) ? 130 : Cause.squash(cause) instanceof Violated ? 1 : 2
+const status = (cause: Cause.Cause<unknown>) =>
+  Cause.hasInterruptsOnly(cause) ? 130 : Cause.squash(cause) instanceof Violated ? 1 : 2
 
 const teardown: Runtime.Teardown = (exit, onExit) => onExit(Exit.isSuccess(exit) ? 0 : status(exit.cause))
 

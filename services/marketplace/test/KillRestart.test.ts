@@ -4,11 +4,12 @@ import { HttpClientError } from "effect/http"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import { RequestInFlight, Unavailable } from "@marketplace/schema/Problems"
 import { members } from "../src/Seed/Data.ts"
 import { Installation } from "./purchase/Installation.ts"
 import { type Buyer, logIn, Place } from "./purchase/Place.ts"
 import {
-  approve, approvedFor, confirm, eventually, moved, newKey, type Offer, orderIs, paymentIs, place, startToPay
+  approve, approvedFor, confirm, eventually, type Fault, moved, newKey, type Offer, orderIs, paymentIs, place, startToPay
 } from "./purchase/Shopping.ts"
 
 const World = Installation.layer.pipe(
@@ -31,8 +32,7 @@ const goods = Effect.fnUntraced(function*({ client }: Buyer, count: number) {
 
 /** Nobody answered, or said "later": who means it sends the same request again. */
 const isForLater = (error: unknown) =>
-  HttpClientError.isHttpClientError(error) ||
-  (typeof error === "object" && error !== null && "_tag" in error && (error._tag === "Unavailable" || error._tag === "RequestInFlight"))
+  HttpClientError.isHttpClientError(error) || error instanceof Unavailable || error instanceof RequestInFlight
 
 layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketplace that is killed and started again", (it) => {
   it.effect("right after it took an order, has it", () => Effect.gen(function*() {
@@ -60,8 +60,10 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
     const { minji, running } = yield* open()
     const left = yield* Effect.gen(function*() {
       const offers = yield* goods(minji, 2)
-      const slow = { ...(yield* approvedFor(minji, offers, { faults: [{ fault: "SLOW", delayMillis: 20_000 }] })), key: yield* newKey }
-      const silent = { ...(yield* approvedFor(minji, offers, { faults: [{ fault: "CAPTURE_TIME_OUT" }] })), key: yield* newKey }
+      const suffering = (fault: Fault) =>
+        Effect.all([approvedFor(minji, offers, { faults: [fault] }), newKey]).pipe(Effect.map(([approved, key]) => ({ ...approved, key })))
+      const slow = yield* suffering({ fault: "SLOW", delayMillis: 20_000 })
+      const silent = yield* suffering({ fault: "CAPTURE_TIME_OUT" })
       const asking = yield* Effect.forkChild(Effect.forEach([slow, silent], ({ key, payment, paymentKey }) =>
         Effect.result(confirm(minji, payment, paymentKey, key)), { concurrency: 2 }))
       yield* paymentIs(minji, slow.payment, "CONFIRMING")
@@ -78,7 +80,8 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
     yield* Effect.forEach(left, ({ key, order, payment, paymentKey }) =>
       Effect.gen(function*() {
         // its lease has to run out first
-        const paid = yield* eventually(minji.client.payments.get({ params: { id: payment.id } }), ({ status }) => status === "PAID", "60 seconds")
+        const found = minji.client.payments.get({ params: { id: payment.id } })
+        const paid = yield* eventually(found, ({ status }) => status === "PAID", "60 seconds")
         yield* orderIs(minji, order, "PLACED")
         assert.deepStrictEqual(yield* confirm(minji, payment, paymentKey, key), paid)
         assert.deepStrictEqual(yield* moved(payment), [`CAPTURE ${order.total.amount}`])
@@ -117,7 +120,9 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
       yield* Ref.set(where, yield* start)
       return purchases
     })
-    const delays = yield* Effect.forEach([30, 60, 120, 240, 480], (longest) => Random.nextIntBetween(0, longest)).pipe(Random.withSeed("kill"))
+    const delays = yield* Effect.forEach([30, 60, 120, 240, 480], (longest) => Random.nextIntBetween(0, longest)).pipe(
+      Random.withSeed("kill")
+    )
     const rounds = yield* Effect.forEach(delays, round)
     const bought = (yield* Effect.forEach(rounds, Fiber.join)).flat()
 
@@ -136,7 +141,8 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
     for (const [n, { client }] of buyers.entries()) {
       yield* eventually(client.members.me({}), ({ purchases }) => purchases === before[n]!.purchases + delays.length)
     }
-    assert.strictEqual((yield* buyers[0]!.client.orders.list({ query: { limit: 100 } })).items.filter(({ status }) => status !== "PLACED").length, 0)
+    const { items } = yield* buyers[0]!.client.orders.list({ query: { limit: 100 } })
+    assert.deepStrictEqual(items.filter(({ status }) => status !== "PLACED"), [])
   }), 180_000)
 
   it.effect("ends when it is asked to, with status 0, and is in order", () => Effect.gen(function*() {

@@ -3,7 +3,7 @@ import { ConfigProvider, Effect, Layer, Redacted, Result, Schedule } from "effec
 import { SecureRandom } from "effect/crypto"
 import { OrderStatusChanged } from "@marketplace/domain/Order/Events"
 import { OrderId } from "@marketplace/domain/Order/Ids"
-import { create, Product } from "@marketplace/domain/Product/Product"
+import { create, Product, Variant } from "@marketplace/domain/Product/Product"
 import { MemberCreated } from "@marketplace/domain/User/Events"
 import { MemberId } from "@marketplace/domain/User/Ids"
 import * as Codecs from "@marketplace/events/Codecs"
@@ -39,9 +39,12 @@ const World = Layer.unwrap(Effect.map(uuid, (id) =>
     })))
   ))).pipe(Layer.provideMerge([SecureRandom.layerWebCrypto, Wakeups.layer]))
 
+const newYear = "2026-01-01T00:00:00.000Z"
+
 const told = Effect.fnUntraced(function*(sequence: number, event: MarketplaceEvent) {
-  const envelope: Envelope = { ...(yield* Codecs.encode(event)), id: yield* uuid, sequence, occurredAt: 1_767_225_600_000, traceparent: null, causeId: null }
-  return envelope
+  const encoded = yield* Codecs.encode(event)
+  const about = { id: yield* uuid, sequence, occurredAt: Date.parse(newYear), traceparent: null, causeId: null }
+  return { ...encoded, ...about } satisfies Envelope
 })
 
 const publish = (context: EventContext, events: ReadonlyArray<Envelope>) =>
@@ -51,12 +54,13 @@ const publish = (context: EventContext, events: ReadonlyArray<Envelope>) =>
 
 const moves = Effect.fnUntraced(function*(count: number) {
   const [orderId, memberId] = [OrderId.make(yield* uuid), MemberId.make(yield* uuid)]
-  const event = OrderStatusChanged.make({ orderId, memberId, scope: "order", sellerOrderId: null, from: "A", to: "B", cause: "test" })
+  const move = { scope: "order", sellerOrderId: null, from: "A", to: "B", cause: "test" } as const
+  const event = OrderStatusChanged.make({ orderId, memberId, ...move })
   return yield* Effect.forEach(Array.from({ length: count }, (_, n) => n + 1), (sequence) => told(sequence, event))
 })
 
 layer(World, { excludeTestServices: true, timeout: "60 seconds" })("verify on the full profile", (it) => {
-  it.effect("reads what the topics carry, once each and in order, and waits no longer than for what is expected", () => Effect.gen(function*() {
+  it.effect("reads what the topics carry, once each and in order, and waits for what is expected", () => Effect.gen(function*() {
     const orders = yield* Effect.all([moves(20), moves(20), moves(20)])
     const member = yield* told(1, MemberCreated.make({ memberId: MemberId.make(yield* uuid) }))
     for (const events of orders) yield* publish("order", events)
@@ -71,7 +75,7 @@ layer(World, { excludeTestServices: true, timeout: "60 seconds" })("verify on th
       const stream = carried.filter(({ stream_key }) => stream_key === events[0]!.streamKey)
       assert.deepStrictEqual(
         stream.map(({ context, event_id, occurred_at, sequence, type }) => ({ context, event_id, occurred_at, sequence, type })),
-        events.map(({ context, id, sequence, type }) => ({ context, event_id: id, occurred_at: "2026-01-01T00:00:00.000Z", sequence, type }))
+        events.map(({ context, id, sequence, type }) => ({ context, event_id: id, occurred_at: newYear, sequence, type }))
       )
     }
 
@@ -86,13 +90,17 @@ layer(World, { excludeTestServices: true, timeout: "60 seconds" })("verify on th
     assert(first !== undefined && second !== undefined)
     yield* repository.insert(create(first))
     yield* repository.insert({ state: second, events: [] })
+    const sold = { available: 7, sold: 3, stockSequence: 5 }
     yield* repository.update(second.id, (product) =>
       Result.succeed({
-        state: new Product({ ...product, variants: product.variants.map((variant) => ({ ...variant, available: 7, sold: 3, stockSequence: 5 })) }),
+        state: new Product({ ...product, variants: product.variants.map((variant) => new Variant({ ...variant, ...sold })) }),
         events: []
       }))
     const shown = (yield* Documents.read).toSorted((a, b) => a.product_id < b.product_id ? -1 : 1)
-    const expected = [{ product: first, available: 100, sold: 0, sequence: 0 }, { product: second, available: 7, sold: 3, sequence: 5 }]
+    const expected = [
+      { product: first, available: 100, sold: 0, sequence: 0 },
+      { product: second, available: 7, sold: 3, sequence: 5 }
+    ]
     assert.deepStrictEqual(
       shown.map(({ waiting_since: _, ...row }) => row),
       expected.map(({ available, product, sequence, sold }) => ({
@@ -110,7 +118,11 @@ layer(World, { excludeTestServices: true, timeout: "60 seconds" })("verify on th
 
   it.effect("says who does not answer, and keeps passwords to itself", () => Effect.gen(function*() {
     const nobody = "127.0.0.1:1"
-    const silent = { KAFKA_BROKERS: nobody, SCHEMA_REGISTRY_URL: `http://me:secret@${nobody}`, MONGODB_URL: `mongodb://me:secret@${nobody}/?directConnection=true` }
+    const silent = {
+      KAFKA_BROKERS: nobody,
+      SCHEMA_REGISTRY_URL: `http://me:secret@${nobody}`,
+      MONGODB_URL: `mongodb://me:secret@${nobody}/?directConnection=true`
+    }
     const installation = (servers: Record<string, string>) => ({ runs: false, inDocuments: true, servers })
     const log = (servers: Record<string, string>) =>
       Effect.provide(
@@ -119,7 +131,9 @@ layer(World, { excludeTestServices: true, timeout: "60 seconds" })("verify on th
       )
     const advice = "does not answer: start it (node marketplace.mjs start:full) and check again"
     assert.deepStrictEqual(yield* log(silent), { missing: `Kafka at ${nobody} ${advice}` })
-    assert.deepStrictEqual(yield* log({ ...silent, KAFKA_BROKERS: inject("kafkaBrokers") }), { missing: `The schema registry at ${nobody} ${advice}` })
+    assert.deepStrictEqual(yield* log({ ...silent, KAFKA_BROKERS: inject("kafkaBrokers") }), {
+      missing: `The schema registry at ${nobody} ${advice}`
+    })
     assert.deepStrictEqual(yield* Stores.catalogue(installation(silent)), { missing: `MongoDB at ${nobody} ${advice}` })
   }))
 })

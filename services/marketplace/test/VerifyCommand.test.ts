@@ -34,7 +34,10 @@ const make = Effect.gen(function*() {
     /** Status, what is said on stdout, and on stderr. */
     verify: (words: ReadonlyArray<string> = [], own: Record<string, string> = {}) =>
       Effect.promise(async () => {
-        const child = spawn(process.execPath, [source("verify.ts"), ...words], { stdio: ["ignore", "pipe", "pipe"], env: { ...env, ...own } })
+        const child = spawn(process.execPath, [source("verify.ts"), ...words], {
+          stdio: ["ignore", "pipe", "pipe"],
+          env: { ...env, ...own }
+        })
         const said = [child.stdout, child.stderr].map((stream) => stream.setEncoding("utf8").toArray())
         const [status] = await once(child, "exit")
         const [out = "", err = ""] = (await Promise.all(said)).map((parts) => parts.join(""))
@@ -56,10 +59,11 @@ const make = Effect.gen(function*() {
     hasPostgres: files.exists(path.join(directory, "postgres", "data", "postmaster.pid")),
     /** Works on the running installation's database. */
     asRole: <A, E>(role: "owner" | "verifier", work: Effect.Effect<A, E, SqlClient.SqlClient>) =>
-      work.pipe(
-        Effect.provide(Layer.unwrap(Effect.map(PostgresServer, ({ ownerUrl, urlOf }) =>
-          Database.layer({ url: role === "owner" ? ownerUrl : urlOf(role), service: "test", maxConnections: 1 })))),
-        Effect.provide(Installation.layerServer(directory))
+      Effect.provide(
+        work,
+        Layer.unwrap(Effect.map(PostgresServer, ({ ownerUrl, urlOf }) =>
+          Database.layer({ url: role === "owner" ? ownerUrl : urlOf(role), service: "test", maxConnections: 1 })
+        )).pipe(Layer.provide(Installation.layerServer(directory)))
       )
   }
 })
@@ -78,7 +82,7 @@ layer(World, { excludeTestServices: true, timeout: "60 seconds" })("the command 
     const files = yield* FileSystem.FileSystem
     const { err, out, status } = yield* verify()
     assert.deepStrictEqual([status, out], [2, ""])
-    assert.match(err, /There is no marketplace in .*Start one \(node marketplace\.mjs start\), or say where it is with MARKETPLACE_DATA/)
+    assert.match(err, /There is no marketplace in .*Start one \(node marketplace\.mjs start\), or say where it is with MARKET/)
     assert.deepStrictEqual(yield* files.readDirectory(directory), [])
   }))
 

@@ -18,7 +18,8 @@ import * as TestDatabase from "@marketplace/testing/TestDatabase"
 import { orderSchema } from "../src/Database.ts"
 import { OrderRepository } from "../src/Orders/Repository.ts"
 
-const database = Layer.unwrap(Effect.map(PostgresServer, (server) => Database.layer({ url: server.urlOf(orderSchema.name), service: "order" })))
+const database = Layer.unwrap(Effect.map(PostgresServer, ({ urlOf }) =>
+  Database.layer({ url: urlOf(orderSchema.name), service: "order" })))
 
 const World = OrderRepository.layer.pipe(
   Layer.provide(Outbox.Outbox.layer("order")),
@@ -89,7 +90,8 @@ layer(World, { excludeTestServices: true })("the repository of orders", (it) => 
     yield* Fiber.join(waiter)
     const decisive = seen.at(-1)
     assert.deepStrictEqual([decisive?.status, decisive?.sellerOrders.map(({ status }) => status)], ["PLACED", ["PAID"]])
-    const entries = yield* sql<{ readonly toStatus: string }>`select to_status from order_timeline where order_id = ${id} order by position`
+    const entries = yield* sql<{ readonly toStatus: string }>`
+      select to_status from order_timeline where order_id = ${id} order by position`
     assert.deepStrictEqual(entries.map(({ toStatus }) => toStatus), ["PLACING", "AWAITING_PAYMENT", "PLACED", "PAID"])
   }))
 

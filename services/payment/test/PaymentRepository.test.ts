@@ -15,7 +15,8 @@ import * as TestDatabase from "@marketplace/testing/TestDatabase"
 import { paymentSchema } from "../src/Database.ts"
 import { type Attempts, PaymentRepository } from "../src/Payments/Repository.ts"
 
-const database = Layer.unwrap(Effect.map(PostgresServer, (server) => Database.layer({ url: server.urlOf(paymentSchema.name), service: "payment" })))
+const database = Layer.unwrap(Effect.map(PostgresServer, ({ urlOf }) =>
+  Database.layer({ url: urlOf(paymentSchema.name), service: "payment" })))
 
 const World = PaymentRepository.layer.pipe(
   Layer.provide(Outbox.Outbox.layer("payment")),
@@ -35,18 +36,19 @@ const ready = Effect.gen(function*() {
   const repository = yield* PaymentRepository
   const sql = yield* SqlClient.SqlClient
   const [orderId, id] = [OrderId.make(yield* uuid), PaymentId.make(yield* uuid)]
+  const opened = { id, orderId, memberId, amount, method: "CARD" as const, provider: "simulator" }
   yield* sql.withTransaction(repository.update(orderId, (attempts) =>
-    Result.map(create(attempts.order, active(attempts), { id, orderId, memberId, amount, method: "CARD", provider: "simulator" }), (change) => ({
-      change,
-      answer: undefined
-    }))))
+    Result.map(create(attempts.order, active(attempts), opened), (change) => ({ change, answer: undefined }))))
   return { orderId, payment: yield* repository.find(id) }
 })
 
 const confirming = Effect.fnUntraced(function*(orderId: OrderId) {
   const repository = yield* PaymentRepository
   return yield* repository.update(orderId, (attempts) =>
-    Result.map(confirm(attempts.order, active(attempts)!, "key", amount), (change) => ({ change, answer: change.payments[0]!.status })))
+    Result.map(confirm(attempts.order, active(attempts)!, "key", amount), (change) => ({
+      change,
+      answer: change.payments[0]!.status
+    })))
 })
 
 /** Runs `second` while `first` has done its work and not yet committed it: it has read what was before, and has to wait. */
@@ -61,7 +63,10 @@ const behind = Effect.fnUntraced(function*<A, E, R, B, F, S>(first: Effect.Effec
   yield* Effect.raceFirst(Deferred.await(done), Fiber.join(holder))
   const waiter = yield* Effect.forkChild(sql.withTransaction(second))
   const waiting = sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-  yield* Effect.repeat(Effect.delay(waiting, "10 millis"), { until: (found) => found.length > 0 || waiter.pollUnsafe() !== undefined, times: 500 })
+  yield* Effect.repeat(Effect.delay(waiting, "10 millis"), {
+    until: (found) => found.length > 0 || waiter.pollUnsafe() !== undefined,
+    times: 500
+  })
   assert.isUndefined(waiter.pollUnsafe(), "it did not wait for the other change")
   yield* Deferred.succeed(commit, undefined)
   return [yield* Fiber.join(holder), yield* Fiber.await(waiter)] as const
@@ -91,7 +96,8 @@ layer(World, { excludeTestServices: true })("the repository of payments", (it) =
     const sql = yield* SqlClient.SqlClient
     const { orderId, payment } = yield* ready
     const due = Effect.map(
-      sql<{ readonly seconds: number | null }>`select extract(epoch from due_at - now())::float8 as seconds from payment where id = ${payment.id}`,
+      sql<{ readonly seconds: number | null }>`
+        select extract(epoch from due_at - now())::float8 as seconds from payment where id = ${payment.id}`,
       ([row]) => row?.seconds
     )
     yield* repository.hasten(payment.id)

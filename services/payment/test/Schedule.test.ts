@@ -19,7 +19,8 @@ describe("when a payment is looked at", () => {
     for (const status of givenUp) {
       assert.strictEqual(nextLook(status), 60)
       for (const count of [1, 2, 50]) {
-        assert.deepStrictEqual([20, 60, 599, 600, 3_600, 86_399].map((age) => nextLook(status, looks(count, age))), [40, 540, 1, 3_000, 82_800, 1])
+        const ages = [20, 60, 599, 600, 3_600, 86_399]
+        assert.deepStrictEqual(ages.map((age) => nextLook(status, looks(count, age))), [40, 540, 1, 3_000, 82_800, 1])
         assert.isNull(nextLook(status, looks(count, 86_400)))
       }
     }

@@ -155,8 +155,7 @@ export const http = Effect.fnUntraced(function*<Rpcs extends Rpc.Any>(contract: 
   )
   const rpc = yield* RpcClient.make(contract.group, { flatten: true }).pipe(
     Effect.provideServiceEffect(RpcClient.Protocol, RpcClient.makeProtocolHttp(client)),
-    Effect.provide(layerSerialization),
-    Effect.provide(Guard.layerSigning(contract))
+    Effect.provide([layerSerialization, Guard.layerSigning(contract)])
   )
   return calls(contract, rpc)
 })

@@ -16,7 +16,7 @@ export class SampleRpc extends RpcGroup.make(
   /** Never answers; tells `started` and `interrupted`. */
   Rpc.make("Hang"),
   /** Milliseconds until the deadline that the handler sees. */
-  Rpc.make("Remaining", { success: Schema.Number }),
+  Rpc.make("Remaining", { success: Schema.Finite }),
   Rpc.make("Surroundings", { success: Schema.Struct({ caller: Schema.String, traceId: Schema.String }) })
 ).middleware(ServiceOnly).prefix("Sample.") {}
 

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
-import { contexts, type Invariant } from "./Invariant.ts"
+import { type Invariant, ofEach } from "./Invariant.ts"
 import { isMissing, type Missing, type Sources } from "./Sources.ts"
 
 /** How many of the rows that break an invariant are shown. */
@@ -43,10 +43,11 @@ export const scopeOf = Effect.fn("Verify.scope")(function*(
   since: number | Date | undefined
 ): Effect.fn.Return<Scope, SqlError.SqlError, SqlClient.SqlClient> {
   const sql = yield* SqlClient.SqlClient
-  const leases = sql.literal(contexts.map((context) => `select until from ${context}_service.relay_partition`).join(" union all "))
-  const from = since === undefined ? sql`'-infinity'` : typeof since === "number" ? sql`clock - ${since}::float8 * interval '1 second'` : sql`${since}`
+  const leases = sql.literal(ofEach((context) => `select until from ${context}_service.relay_partition`))
+  const ago = (seconds: number) => sql`clock - ${seconds}::float8 * interval '1 second'`
+  const from = since === undefined ? sql`'-infinity'` : typeof since === "number" ? ago(since) : sql`${since}`
   const [found] = yield* sql<Scope>`
-    with time as (select case when ${runs} then now() else least(now(), (select max(until) from (${leases}) l)) end as clock)
+    with time as (select case when ${runs} then now() else least(now(), (select max(until) from ${leases} l)) end as clock)
     select (${from})::timestamptz::text as since, (clock - interval '1 minute')::text as settled from time`
   return found ?? (yield* Effect.die(new Error("PostgreSQL does not know what time it is")))
 })

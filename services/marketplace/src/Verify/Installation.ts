@@ -23,7 +23,8 @@ const fullServers = ["kafka", "registry", "mongo"] as const
 export const find = Effect.fn("Installation.find")(function*(directory: string) {
   const path = yield* Path.Path
   const running = Option.getOrUndefined(yield* Running.find(directory))
-  const known = Servers.known(fullServers, path.join(directory, "full", "servers")).map(({ url, variable }) => [variable, url] as const)
+  const known = Servers.known(fullServers, path.join(directory, "full", "servers"))
+    .map(({ url, variable }) => [variable, url] as const)
   const given = yield* Effect.forEach(["KAFKA_BROKERS", "SCHEMA_REGISTRY_URL", "MONGODB_URL"], (variable) =>
     Effect.map(Config.option(Config.String(variable)), Option.map((url) => [variable, url] as const)))
   const servers = Object.fromEntries([...known, ...given.flatMap(Option.toArray)])

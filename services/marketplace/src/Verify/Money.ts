@@ -12,6 +12,8 @@ const live = payments("PAID", "DISPUTED", "CHARGED_BACK")
 const captured = payments("PAID", "DISPUTED", "CHARGED_BACK", "PAID_LATE")
 /** It may still be taken. */
 const open = payments("CONFIRMING", "UNKNOWN", "MANUAL_REVIEW", "AUTHORIZED", "WAITING_DEPOSIT")
+/** It may have been taken all the same: the provider is asked again, for a while. */
+const givenUp = payments("EXPIRED", "CANCELLED", "FAILED")
 /** Nothing is reserved for it, or not any more. */
 const unreserved = refunds("REQUESTED", "ACCOUNT_REQUIRED", "REJECTED")
 
@@ -95,7 +97,8 @@ export const money: ReadonlyArray<Invariant> = [
     violations: `
       select order_id, count(*) as captures, sum(kept) as kept from (
         select p.order_id, p.amount - coalesce((
-          select sum(r.amount) from payment_service.refund r where r.payment_id = p.id and r.status not in ${unreserved}), 0) as kept
+          select sum(r.amount) from payment_service.refund r
+          where r.payment_id = p.id and r.status not in ${unreserved}), 0) as kept
         from scope, payment_service.payment p where p.status in ${captured} and p.created_at >= since) as capture
       where kept > 0 group by order_id having count(*) > 1`
   },
@@ -141,14 +144,14 @@ export const money: ReadonlyArray<Invariant> = [
   },
   {
     name: "money.the-journal-is-booked",
-    says: "The ledger has every capture and refund that the provider's journal has. A buyer who has paid and not come back yet, " +
-      "and a payment that was given up and is still looked at, have time.",
+    says: "The ledger has every capture and refund that the provider's journal has. A buyer who has paid and not come back " +
+      "yet, and a payment that was given up and is still looked at, have time.",
     holds: "eventual",
     violations: `
       select e.*, p.status from scope, ${journal} e left join payment_service.payment p on p.id = e.payment_id
       where e.at < settled and e.at >= since and not exists (select from ${bookings} b where ${isSame})
         and not (e.kind = 'CAPTURE' and p.id is not null and (
-          p.status = 'READY' or (p.status in ${payments("EXPIRED", "CANCELLED", "FAILED")} and coalesce(p.due_at >= settled, false))))`
+          p.status = 'READY' or (p.status in ${givenUp} and coalesce(p.due_at >= settled, false))))`
   },
   {
     name: "money.outcomes-become-known",

@@ -65,7 +65,8 @@ export const orders: ReadonlyArray<Invariant> = [
       select s.id, s.order_id, s.total, s.seller_share, s.commission, s.commission_vat
       from scope, order_service.seller_order s join order_service.orders o on o.id = s.order_id
       where o.created_at >= since
-        and (s.seller_share + s.commission + s.commission_vat <> s.total or least(s.seller_share, s.commission, s.commission_vat) < 0)`
+        and (s.seller_share + s.commission + s.commission_vat <> s.total
+          or least(s.seller_share, s.commission, s.commission_vat) < 0)`
   },
   {
     name: "orders.sellers-are-those-of-the-goods",
@@ -73,11 +74,13 @@ export const orders: ReadonlyArray<Invariant> = [
     holds: "always",
     reads: ["catalogue"],
     violations: `
-      select l.id, l.order_id, l.product_id, l.variant_id, s.enterprise_id, c.product_id as of_product, c.enterprise_id as of_enterprise
+      select l.id, l.order_id, l.product_id, l.variant_id, s.enterprise_id,
+        c.product_id as of_product, c.enterprise_id as of_enterprise
       from scope, order_service.order_line l join order_service.seller_order s on s.id = l.seller_order_id
       join order_service.orders o on o.id = l.order_id
       left join catalogue c on c.variant_id = l.variant_id
-      where o.created_at >= since and (c.enterprise_id is distinct from s.enterprise_id or c.product_id is distinct from l.product_id)`
+      where o.created_at >= since
+        and (c.enterprise_id is distinct from s.enterprise_id or c.product_id is distinct from l.product_id)`
   },
   {
     name: "orders.moves-are-legal",

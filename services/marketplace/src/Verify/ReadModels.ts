@@ -10,7 +10,8 @@ export const readModels: ReadonlyArray<Invariant> = [
       select c.product_id, c.variant_id, c.available, c.sold, c.stock_sequence,
         s.on_hand - s.held - s.committed as in_stock, s.committed + s.consumed as sold_by_stock, s.sequence
       from scope, catalogue c left join product_service.stock s using (variant_id)
-      where (s.on_hand - s.held - s.committed, s.committed + s.consumed, s.sequence) is distinct from (c.available, c.sold, c.stock_sequence)
+      where (s.on_hand - s.held - s.committed, s.committed + s.consumed, s.sequence)
+          is distinct from (c.available, c.sold, c.stock_sequence)
         and not exists (select from product_service.outbox o
           where o.stream_key = c.variant_id::text and o.sequence = s.sequence and o.occurred_at >= settled)`
   },

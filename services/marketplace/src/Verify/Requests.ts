@@ -11,7 +11,8 @@ const kept = "now() - interval '23 hours'"
 const once = (service: string, table: string, route: string) => `
   select r.id, r.member_id::text, count(i.key) as keys
   from scope, ${service}.${table} r
-  left join ${service}.idempotency i on i.resource_id = r.id and i.route = ${Script.literal(route)} and i.caller = r.member_id::text
+  left join ${service}.idempotency i
+    on i.resource_id = r.id and i.route = ${Script.literal(route)} and i.caller = r.member_id::text
   where r.created_at >= greatest(since, ${kept}) group by r.id having count(i.key) <> 1
   union all
   select i.resource_id, i.caller, null from scope, ${service}.idempotency i

@@ -50,8 +50,8 @@ export const logWith = (rows: ReadonlyArray<Carried>): Relation => ({
     select * from ${postgresLog} l
     union all
     select context, position + (1::bigint << 40), event_id, type, stream_key, sequence, occurred_at
-    from given, jsonb_to_recordset(rows) as c (context text, position bigint, event_id uuid, type text, stream_key text, sequence int,
-      occurred_at timestamptz)
+    from given, jsonb_to_recordset(rows) as c (context text, position bigint, event_id uuid, type text, stream_key text,
+      sequence int, occurred_at timestamptz)
     where not exists (select from ${postgresLog} l where l.event_id = c.event_id)`,
   rows
 })
@@ -70,7 +70,7 @@ export interface Shown {
 
 export const catalogueOf = (rows: ReadonlyArray<Shown>): Relation => ({
   query: `
-    select c.* from given, jsonb_to_recordset(rows) as c (product_id uuid, enterprise_id uuid, variant_id uuid, available int, sold int,
-      stock_sequence int, waiting_since timestamptz)`,
+    select c.* from given, jsonb_to_recordset(rows) as c (product_id uuid, enterprise_id uuid, variant_id uuid, available int,
+      sold int, stock_sequence int, waiting_since timestamptz)`,
   rows
 })

@@ -2,7 +2,8 @@ import type { Invariant } from "./Invariant.ts"
 
 /** Orders with the moment of their last move. */
 const orders = `(
-  select o.*, (select max(t.at) from order_service.order_timeline t where t.order_id = o.id) as moved_at from order_service.orders o)`
+  select o.*, (select max(t.at) from order_service.order_timeline t where t.order_id = o.id) as moved_at
+  from order_service.orders o)`
 
 /** All units that an order ever reserved of a variant, wherever they are now. */
 const units = "r.held + r.committed + r.consumed + r.released + r.restocked"
@@ -52,7 +53,8 @@ export const stock: ReadonlyArray<Invariant> = [
           coalesce(sum(quantity) filter (where kind = 'HOLD'), 0) as held,
           coalesce(sum(quantity) filter (where kind = 'COMMIT'), 0) as committed,
           coalesce(sum(quantity) filter (where kind = 'RELEASE'), 0) as released
-        from product_service.stock_movement where order_id is not null group by order_id, variant_id) m using (order_id, variant_id)
+        from product_service.stock_movement where order_id is not null group by order_id, variant_id) m
+        using (order_id, variant_id)
       where r.held is null or m.held is null or not m.once
         or (${units}, r.committed + r.consumed + r.restocked, r.released) <> (m.held, m.committed, m.released)`
   },

@@ -20,7 +20,7 @@ const layerReader = Layer.unwrap(Effect.gen(function*() {
     const [found] = yield* sql<{ readonly there: boolean }>`select to_regclass('events.payment_log') is not null as there`
     if (found?.there !== true) {
       return yield* new Installation.CannotCheck({
-        message: "The database has no marketplace in it, or one of an earlier version: start it once (node marketplace.mjs start)."
+        message: "The database has no marketplace in it, or one of an earlier version. Start it once: node marketplace.mjs start."
       })
     }
     yield* Schemas.prepareReader(role, databaseSchemas, passwordOf(role))

@@ -62,11 +62,14 @@ export const cases = (it: Tests) =>
         const own = bad === undefined ? {} : { token: bad }
         // what only the platform may say is not believed
         const forged = { "x-user-id": memberId, "x-member-id": memberId }
+        const headers = { ...forged, "idempotency-key": yield* newKey }
         const asked = [
           yield* send("GET", "/v1/members/me", { ...own, headers: forged }),
-          yield* send("POST", "/v1/orders", { ...own, headers: { ...forged, "idempotency-key": yield* newKey }, body: wish([tray]) })
+          yield* send("POST", "/v1/orders", { ...own, headers, body: wish([tray]) })
         ]
-        for (const { json, status } of asked) assert.deepStrictEqual([status, json.type], [401, "/problems/unauthenticated"], String(bad))
+        for (const { json, status } of asked) {
+          assert.deepStrictEqual([status, json.type], [401, "/problems/unauthenticated"], String(bad))
+        }
       }
       assert.strictEqual((yield* send("GET", "/v1/members/me", { token })).status, 200)
     }))

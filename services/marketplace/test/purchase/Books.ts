@@ -78,7 +78,8 @@ const sums = Effect.gen(function*() {
   const run = yield* sql
   const [found] = yield* run<{ readonly provider: number; readonly ledger: number; readonly orders: number }>`
     select
-      (select coalesce(sum(case kind when 'CAPTURE' then amount when 'REFUND' then -amount else 0 end), 0)::int from simulator.entry) as provider,
+      (select coalesce(sum(case kind when 'CAPTURE' then amount when 'REFUND' then -amount else 0 end), 0)::int
+        from simulator.entry) as provider,
       (select coalesce(sum(amount), 0)::int from payment_service.ledger_entry where account = 'ESCROW') as ledger,
       (select coalesce(sum(total), 0)::int from order_service.orders where status = 'PLACED') as orders`
   const { ledger, orders, provider } = found!
@@ -93,7 +94,8 @@ export const agree = Effect.gen(function*() {
 /** The names of the events that a context has told so far. */
 export const told = Effect.fnUntraced(function*(context: EventContext) {
   const run = yield* sql
-  const rows = yield* run<{ readonly type: string }>`select distinct type from ${run.literal(`${context}_service.outbox`)} order by type`
+  const rows = yield* run<{ readonly type: string }>`
+    select distinct type from ${run.literal(`${context}_service.outbox`)} order by type`
   return rows.map(({ type }) => type)
 })
 

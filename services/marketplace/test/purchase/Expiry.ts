@@ -2,7 +2,9 @@ import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
 import { NotPayable } from "@marketplace/schema/Payment/HttpApi"
 import * as Books from "./Books.ts"
-import { approve, approved, approvedFor, confirm, eventually, moved, offer, orderIs, paymentIs, place, startToPay } from "./Shopping.ts"
+import {
+  approve, approved, approvedFor, confirm, eventually, moved, offer, orderIs, paymentIs, place, startToPay
+} from "./Shopping.ts"
 import { type Tests, World } from "./World.ts"
 
 /** Whether a sweeper has asked for an order whose deadline was over, and left it for later. */
@@ -55,7 +57,8 @@ export const cases = (it: Tests) =>
           // one is surely before its deadline, one surely after its end, the others anywhere between
           yield* n === last ? orderIs(minji, order, "EXPIRED") : Effect.sleep(n * 8)
           const result = yield* Effect.result(confirm(minji, payment, paymentKey))
-          const { status } = yield* eventually(minji.client.orders.get({ params: { id: order.id } }), ({ status }) => status !== "AWAITING_PAYMENT")
+          const found = minji.client.orders.get({ params: { id: order.id } })
+          const { status } = yield* eventually(found, ({ status }) => status !== "AWAITING_PAYMENT")
           if (status === "PLACED") {
             assert.isTrue(result._tag === "Success" && result.success.status === "PAID")
             assert.deepStrictEqual(yield* moved(payment), ["CAPTURE 12000"])
@@ -89,8 +92,10 @@ export const impatient = (it: Tests) =>
     assert.strictEqual(refused.reason, "SEALED")
     assert.instanceOf(yield* Effect.flip(startToPay(minji, order)), NotPayable)
     yield* eventually(Books.stockOf(tray), ({ held }) => held === 0)
-    yield* eventually(minji.client.products.get({ params: { id: tray.productId } }), ({ variants }) => variants[0]?.availability === "LOW")
+    const shown = minji.client.products.get({ params: { id: tray.productId } })
+    yield* eventually(shown, ({ variants }) => variants[0]?.availability === "LOW")
     const timeline = yield* minji.client.orders.timeline({ params: { id: order.id } })
-    assert.deepStrictEqual(timeline.filter(({ scope }) => scope === "order").map(({ to }) => to), ["PLACING", "AWAITING_PAYMENT", "EXPIRED"])
+    const moves = timeline.filter(({ scope }) => scope === "order").map(({ to }) => to)
+    assert.deepStrictEqual(moves, ["PLACING", "AWAITING_PAYMENT", "EXPIRED"])
     assert.strictEqual((yield* place(minji, [tray])).status, "AWAITING_PAYMENT")
   }))

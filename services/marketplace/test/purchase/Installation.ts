@@ -79,7 +79,8 @@ const make = Effect.gen(function*() {
     const found = yield* eventually(Running.find(directory), (running) => Option.isSome(running) || ended(started), "60 seconds")
     if (Option.isNone(found)) return yield* Effect.die(new Error(`it did not start: ${said()}`))
     const { gatewayUrl, simulatorUrl } = found.value
-    const { simulatorSecret } = yield* Schema.decodeEffect(Secrets)(yield* files.readFileString(path.join(directory, "secrets.json")))
+    const secrets = yield* files.readFileString(path.join(directory, "secrets.json"))
+    const { simulatorSecret } = yield* Schema.decodeEffect(Secrets)(secrets)
     return Place.of({ gatewayUrl, provider: yield* provider(simulatorUrl, simulatorSecret) })
   })
 

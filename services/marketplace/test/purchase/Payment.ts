@@ -4,12 +4,13 @@ import { NotPayable, PaymentDeclined } from "@marketplace/schema/Payment/HttpApi
 import { Unavailable } from "@marketplace/schema/Problems"
 import * as Books from "./Books.ts"
 import {
-  approve, approved, approvedFor, confirm, eventually, type Fault, moved, newKey, offer, orderIs, paymentIs, place, script, startToPay, strikes
+  approve, approved, approvedFor, confirm, eventually, type Fault, moved, newKey, offer, orderIs, paymentIs, place, script,
+  startToPay, strikes
 } from "./Shopping.ts"
 import { type Buyer, Place } from "./Place.ts"
 import { type Tests, World } from "./World.ts"
 
-/** Two seconds of a buyer who comes too late: the transfer was made, the order has ended. */
+/** A buyer comes too late: the transfer was made, but the order has ended. */
 const paidTooLate = Effect.fnUntraced(function*(buyer: Buyer, faults: ReadonlyArray<Fault>) {
   const tray = yield* offer()
   const late = yield* approvedFor(buyer, [tray], { method: "TRANSFER", faults })
@@ -17,7 +18,8 @@ const paidTooLate = Effect.fnUntraced(function*(buyer: Buyer, faults: ReadonlyAr
   yield* orderIs(buyer, late.order, "EXPIRED")
   assert.instanceOf(yield* Effect.flip(confirm(buyer, late.payment, late.paymentKey)), NotPayable)
   yield* paymentIs(buyer, late.payment, "PAID_LATE")
-  const [refund] = yield* eventually(buyer.client.refunds.list({ query: { order: late.order.id } }), ([refund]) => refund?.status === "SUCCEEDED")
+  const refunds = buyer.client.refunds.list({ query: { order: late.order.id } })
+  const [refund] = yield* eventually(refunds, ([refund]) => refund?.status === "SUCCEEDED")
   assert.deepStrictEqual([refund?.amount, refund?.reason], [late.payment.amount, "PAID_LATE"])
   assert.deepStrictEqual(yield* moved(late.payment), ["CAPTURE 12000", "REFUND 12000"])
   assert.deepStrictEqual(yield* Books.balancesOf(late.payment), { BUYER: 0, ESCROW: 0 })
@@ -114,11 +116,14 @@ export const cases = (it: Tests) =>
       yield* paidTooLate(minji, [])
     }))
 
-    it.effect.each(["REFUND_TIME_OUT", "REFUND_FAIL"] as const)("is paid back once, %s or not", (fault) => Effect.gen(function*() {
-      const { buyers: { minji } } = yield* World
-      const { payment } = yield* paidTooLate(minji, [{ fault }])
-      assert.deepStrictEqual(yield* strikes(payment), [1])
-    }))
+    it.effect.each(["REFUND_TIME_OUT", "REFUND_FAIL"] as const)(
+      "is paid back once, %s or not",
+      (fault) => Effect.gen(function*() {
+        const { buyers: { minji } } = yield* World
+        const { payment } = yield* paidTooLate(minji, [{ fault }])
+        assert.deepStrictEqual(yield* strikes(payment), [1])
+      })
+    )
   })
 
 /** What concerns the provider as a whole; others must not need it meanwhile. */

@@ -10,7 +10,8 @@ import { demoPassword } from "../../src/Seed/Data.ts"
 /** A client of the payment provider, as its operator and as a buyer on its page. */
 export const provider = (baseUrl: string, secret: string) =>
   HttpApiClient.make(SimulatorApi, { baseUrl }).pipe(
-    Effect.provide(HttpApiMiddleware.layerClient(MerchantOnly, ({ next, request }) => next(HttpClientRequest.basicAuth(request, secret, ""))))
+    Effect.provide(HttpApiMiddleware.layerClient(MerchantOnly, ({ next, request }) =>
+      next(HttpClientRequest.basicAuth(request, secret, ""))))
   )
 
 /** A marketplace that runs somewhere, and its payment provider. */
@@ -28,7 +29,8 @@ export interface Buyer {
 
 export const logIn = Effect.fnUntraced(function*(gatewayUrl: string, email: string) {
   const client = yield* makeClient(gatewayUrl)
-  const { accessToken, memberId } = yield* client.sessions.logIn({ payload: { email: Email.make(email), password: Redacted.make(demoPassword) } })
+  const payload = { email: Email.make(email), password: Redacted.make(demoPassword) }
+  const { accessToken, memberId } = yield* client.sessions.logIn({ payload })
   yield* Ref.set(client.token, Redacted.make(accessToken))
   const buyer: Buyer = { client, memberId, token: accessToken }
   return buyer

@@ -1,6 +1,5 @@
 import { assert, describe } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
-import type { OrderId } from "@marketplace/domain/Order/Ids"
 import { EnterpriseId } from "@marketplace/domain/User/Ids"
 import { Reservations } from "@marketplace/product/Reservations"
 import { OrderRejected } from "@marketplace/schema/Order/HttpApi"
@@ -15,7 +14,8 @@ import { type Tests, World } from "./World.ts"
 const withoutProduct = Effect.fnUntraced(function*<A, E, R>(offers: ReadonlyArray<Offer>, during: Effect.Effect<A, E, R>) {
   const { sql } = yield* World
   const [held, done] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
-  const holder = yield* sql`select from product_service.stock where ${sql.in("variant_id", offers.map(({ variantId }) => variantId))} for update`.pipe(
+  const variants = sql.in("variant_id", offers.map(({ variantId }) => variantId))
+  const holder = yield* sql`select from product_service.stock where ${variants} for update`.pipe(
     Effect.andThen(Deferred.succeed(held, undefined)),
     Effect.andThen(Deferred.await(done)),
     sql.withTransaction,
@@ -65,8 +65,10 @@ const cutOff = Effect.fnUntraced(function*<A, E, R>(
 /** The row as a process leaves it that dies between the two commits of a confirmation. */
 const leftConfirming = Effect.fnUntraced(function*(paymentId: string, providerPaymentKey: string) {
   const { sql } = yield* World
-  yield* sql`update payment_service.payment set status = 'CONFIRMING', provider_payment_key = ${providerPaymentKey}, changed_at = now(),
-    looks = 0, due_at = now() where id = ${paymentId} and status = 'READY'`
+  yield* sql`
+    update payment_service.payment
+    set status = 'CONFIRMING', provider_payment_key = ${providerPaymentKey}, changed_at = now(), looks = 0, due_at = now()
+    where id = ${paymentId} and status = 'READY'`
 })
 
 export const cases = (it: Tests) =>
@@ -101,10 +103,11 @@ export const cases = (it: Tests) =>
     it.effect("goods that were held before it are held once", () => Effect.gen(function*() {
       const { buyers: { minji }, sql } = yield* World
       const { order, tray } = yield* left()
-      const [line] = yield* sql<{ readonly enterpriseId: string }>`select enterprise_id from order_service.seller_order where order_id = ${order.id}`
+      const [part] = yield* sql<{ readonly enterpriseId: string }>`
+        select enterprise_id from order_service.seller_order where order_id = ${order.id}`
+      const enterpriseId = EnterpriseId.make(part!.enterpriseId)
       const reservations = yield* Reservations
-      const lines = [{ variantId: tray.variantId, quantity: 1, unitPrice: tray.price, enterpriseId: EnterpriseId.make(line!.enterpriseId) }]
-      yield* reservations.reserve(order.id, lines)
+      yield* reservations.reserve(order.id, [{ variantId: tray.variantId, quantity: 1, unitPrice: tray.price, enterpriseId }])
       assert.strictEqual((yield* Books.stockOf(tray)).held, 1)
       yield* Books.abandonedOrder(order)
       yield* orderIs(minji, order, "AWAITING_PAYMENT")
@@ -138,7 +141,8 @@ export const cases = (it: Tests) =>
       const { buyers: { minji } } = yield* World
       const tray = yield* offer()
       const key = yield* newKey
-      const order: { readonly id: OrderId } = yield* withoutProduct([tray], cutOff("/v1/orders", { token: minji.token, key, body: wish([tray]) }, placing(tray)))
+      const leave = cutOff("/v1/orders", { token: minji.token, key, body: wish([tray]) }, placing(tray))
+      const order = yield* withoutProduct([tray], leave)
       const placed = yield* orderIs(minji, order, "AWAITING_PAYMENT")
       assert.strictEqual((yield* Books.stockOf(tray)).held, 1)
       assert.deepStrictEqual(yield* place(minji, [tray], { key }), placed)
@@ -149,7 +153,8 @@ export const cases = (it: Tests) =>
       const { order, payment, paymentKey } = yield* approved(minji, { faults: [{ fault: "SLOW", delayMillis: 500 }] })
       const key = yield* newKey
       const body = { providerPaymentKey: paymentKey, amount: payment.amount }
-      yield* cutOff(`/v1/payments/${payment.id}/confirmation`, { token: minji.token, key, body }, paymentIs(minji, payment, "CONFIRMING"))
+      const isConfirming = paymentIs(minji, payment, "CONFIRMING")
+      yield* cutOff(`/v1/payments/${payment.id}/confirmation`, { token: minji.token, key, body }, isConfirming)
       const paid = yield* paymentIs(minji, payment, "PAID")
       yield* orderIs(minji, order, "PLACED")
       assert.deepStrictEqual(yield* confirm(minji, payment, paymentKey, key), paid)

@@ -15,7 +15,11 @@ import { IdempotencyKey } from "@marketplace/schema/Requests"
 import { type Buyer, Place } from "./Place.ts"
 
 /** Asks until the answer is right; a bounded wait for what others do. */
-export const eventually = <A, E, R>(ask: Effect.Effect<A, E, R>, right: (answer: A) => boolean, within: Duration.Input = "20 seconds") =>
+export const eventually = <A, E, R>(
+  ask: Effect.Effect<A, E, R>,
+  right: (answer: A) => boolean,
+  within: Duration.Input = "20 seconds"
+) =>
   Effect.gen(function*() {
     const end = (yield* Clock.currentTimeMillis) + Duration.toMillis(Duration.fromInputUnsafe(within))
     while (true) {
@@ -38,7 +42,9 @@ export interface Offer {
 }
 
 /** Goods of a test's own, each of a seller of its own. */
-export const offer = Effect.fnUntraced(function*({ onHand = 100, price = 12_000 }: { readonly onHand?: number; readonly price?: number } = {}) {
+export const offer = Effect.fnUntraced(function*(
+  { onHand = 100, price = 12_000 }: { readonly onHand?: number; readonly price?: number } = {}
+) {
   const products = yield* Products
   const stock = yield* StockRepository
   const made = {
@@ -47,6 +53,7 @@ export const offer = Effect.fnUntraced(function*({ onHand = 100, price = 12_000 
     price: new Money({ amount: price, currency: "KRW" })
   }
   const text = new LocalizedText({ ko: "쟁반", en: "Tray" })
+  const { price: unitPrice, variantId } = made
   yield* stock.insert({ variantId: made.variantId, productId: made.productId, onHand })
   yield* products.add(
     new Product({
@@ -56,7 +63,7 @@ export const offer = Effect.fnUntraced(function*({ onHand = 100, price = 12_000 
       name: text,
       description: text,
       status: "ACTIVE",
-      variants: [new Variant({ id: made.variantId, sku: "TRAY", price: made.price, available: onHand, sold: 0, stockSequence: 0 })]
+      variants: [new Variant({ id: variantId, sku: "TRAY", price: unitPrice, available: onHand, sold: 0, stockSequence: 0 })]
     })
   )
   return made
@@ -68,9 +75,14 @@ export const wish = (offers: ReadonlyArray<Offer>, quantity = 1) => ({
   expectedTotal: sum("KRW", offers.map(({ price }) => times(price, quantity)))
 })
 
-export const place = Effect.fnUntraced(function*({ client }: Buyer, offers: ReadonlyArray<Offer>, options: { readonly quantity?: number; readonly key?: IdempotencyKey } = {}) {
-  const key = options.key ?? (yield* newKey)
-  return yield* client.orders.place({ headers: { "idempotency-key": key }, payload: wish(offers, options.quantity) })
+export type Wish = ReturnType<typeof wish>
+
+export const place = Effect.fnUntraced(function*(
+  { client }: Buyer,
+  offers: ReadonlyArray<Offer>,
+  { key, quantity }: { readonly quantity?: number; readonly key?: IdempotencyKey } = {}
+) {
+  return yield* client.orders.place({ headers: { "idempotency-key": key ?? (yield* newKey) }, payload: wish(offers, quantity) })
 })
 
 export const startToPay = Effect.fnUntraced(function*(
@@ -78,7 +90,8 @@ export const startToPay = Effect.fnUntraced(function*(
   { id }: Pick<OrderView, "id">,
   { key, method = "CARD" }: { readonly method?: PaymentView["method"]; readonly key?: IdempotencyKey } = {}
 ) {
-  return yield* client.payments.create({ headers: { "idempotency-key": key ?? (yield* newKey) }, payload: { orderId: id, method } })
+  const headers = { "idempotency-key": key ?? (yield* newKey) }
+  return yield* client.payments.create({ headers, payload: { orderId: id, method } })
 })
 
 /** As the buyer does on the provider's page; gives the provider's name of the payment. */
@@ -88,7 +101,12 @@ export const approve = Effect.fnUntraced(function*({ amount, id, method }: Payme
   return (yield* provider.checkout.approve({ payload: approval })).paymentKey
 })
 
-export const confirm = Effect.fnUntraced(function*({ client }: Buyer, payment: PaymentView, providerPaymentKey: string, key?: IdempotencyKey) {
+export const confirm = Effect.fnUntraced(function*(
+  { client }: Buyer,
+  payment: PaymentView,
+  providerPaymentKey: string,
+  key?: IdempotencyKey
+) {
   return yield* client.payments.confirm({
     params: { id: payment.id },
     headers: { "idempotency-key": key ?? (yield* newKey) },
@@ -115,11 +133,16 @@ interface Approval {
 }
 
 /** An order whose payment is approved at the provider, where it will meet these faults. */
-export const approvedFor = Effect.fnUntraced(function*(buyer: Buyer, offers: ReadonlyArray<Offer>, { faults = [], method = "CARD" }: Approval = {}) {
+export const approvedFor = Effect.fnUntraced(function*(
+  buyer: Buyer,
+  offers: ReadonlyArray<Offer>,
+  { faults = [], method = "CARD" }: Approval = {}
+) {
   const { provider } = yield* Place
   const order = yield* place(buyer, offers)
   const payment = yield* startToPay(buyer, order, { method })
-  yield* provider.control.plan({ params: { orderId: payment.id }, payload: { faults: faults.map((fault) => ({ times: 1, delayMillis: 0, ...fault })) } })
+  const planned = faults.map((fault) => ({ times: 1, delayMillis: 0, ...fault }))
+  yield* provider.control.plan({ params: { orderId: payment.id }, payload: { faults: planned } })
   return { order, payment, paymentKey: yield* approve(payment) }
 })
 
@@ -135,7 +158,8 @@ export const strikes = (payment: PaymentView) =>
 export const moved = Effect.fnUntraced(function*({ id }: PaymentView) {
   const { provider } = yield* Place
   const { entries } = yield* provider.control.journal({ query: { after: 0, limit: 10_000 } })
-  return entries.filter(({ kind, orderId }) => kind !== "APPROVAL" && orderId === id).map(({ amount, kind }) => `${kind} ${amount}`)
+  const movements = entries.filter(({ kind, orderId }) => kind !== "APPROVAL" && orderId === id)
+  return movements.map(({ amount, kind }) => `${kind} ${amount}`)
 })
 
 export const orderIs = ({ client }: Buyer, { id }: { readonly id: OrderId }, status: OrderView["status"]) =>
@@ -146,9 +170,13 @@ export const paymentIs = ({ client }: Buyer, { id }: { readonly id: PaymentId },
 
 /** A request as anybody can write it. */
 export const send = Effect.fnUntraced(function*(
-  method: "GET" | "POST" | "DELETE",
+  method: "GET" | "POST",
   path: string,
-  { body, headers = {}, token }: { readonly token?: string; readonly headers?: Record<string, string>; readonly body?: unknown } = {}
+  { body, headers = {}, token }: {
+    readonly token?: string
+    readonly headers?: Record<string, string>
+    readonly body?: unknown
+  } = {}
 ) {
   const { gatewayUrl } = yield* Place
   const http = yield* HttpClient.HttpClient

@@ -26,12 +26,14 @@ export const events: ReadonlyArray<Plant> = [
       values (0, '00000000-0000-7000-8000-000000000004', 'MemberCreated', 'nobody', 1, '', '', now());
       update events.user_head set position = position + 1;
       insert into events.user_log (partition, position, event_id, type, stream_key, sequence, occurred_at, fingerprint, body)
-      select 0, position, '00000000-0000-7000-8000-000000000004', 'MemberCreated', 'nobody', 1, now(), '', '' from events.user_head`
+      select 0, position, '00000000-0000-7000-8000-000000000004', 'MemberCreated', 'nobody', 1, now(), '', ''
+      from events.user_head`
   },
   {
     breaks: "events.are-published",
     how: "a relay that stopped",
-    script: ({ placed }) => `update order_service.outbox set published_at = null where stream_key = '${placed.order}' and sequence = 1`
+    script: ({ placed }) => `update order_service.outbox set published_at = null
+      where stream_key = '${placed.order}' and sequence = 1`
   },
   {
     breaks: "events.published-ones-are-in-the-log",
@@ -41,7 +43,8 @@ export const events: ReadonlyArray<Plant> = [
   {
     breaks: "events.the-log-is-what-was-told",
     how: "an event that was never told",
-    script: () => `insert into events.user_log (partition, position, event_id, type, stream_key, sequence, occurred_at, fingerprint, body)
+    script: () => `
+      insert into events.user_log (partition, position, event_id, type, stream_key, sequence, occurred_at, fingerprint, body)
       values (0, 1000000, gen_random_uuid(), 'MemberCreated', 'nobody', 1, now(), '', '')`
   },
   {
@@ -68,14 +71,16 @@ export const events: ReadonlyArray<Plant> = [
     breaks: "events.take-effect-once",
     how: "an event that acted twice",
     script: ({ placed }) => `update order_service.outbox set occurred_at = occurred_at + interval '1 second'
-      where stream_key = '${placed.order}' and sequence = (select max(sequence) from order_service.outbox where stream_key = '${placed.order}')`
+      where (stream_key, sequence) = (
+        select stream_key, max(sequence) from order_service.outbox where stream_key = '${placed.order}' group by 1)`
   },
   {
     breaks: "events.none-is-put-aside",
     how: "an event that could not be consumed",
     script: ({ placed }) => `
       insert into user_service.parked_stream (consumer, context, stream_key) values ('user', 'order', '${placed.order}');
-      insert into user_service.dead_letter (consumer, context, stream_key, sequence, event_id, type, occurred_at, fingerprint, body, reason)
+      insert into user_service.dead_letter
+        (consumer, context, stream_key, sequence, event_id, type, occurred_at, fingerprint, body, reason)
       select 'user', 'order', stream_key, sequence, event_id, type, occurred_at, fingerprint, body, 'unreadable'
       from order_service.outbox where stream_key = '${placed.order}' and sequence = 2`
   }

@@ -25,8 +25,8 @@ export const money: ReadonlyArray<Plant> = [
   {
     breaks: "money.transfers-balance",
     how: "an entry of one unit more",
-    script: ({ placed }) => `update payment_service.ledger_entry set amount = amount + 1 where account = 'BUYER' and transfer_id in (
-      select id from payment_service.ledger_transfer where payment_id = '${placed.payment}')`
+    script: ({ placed }) => `update payment_service.ledger_entry set amount = amount + 1
+      where account = 'BUYER' and transfer_id in (select id from payment_service.ledger_transfer where payment_id = '${placed.payment}')`
   },
   {
     breaks: "money.captures-are-booked",
@@ -46,7 +46,8 @@ export const money: ReadonlyArray<Plant> = [
     how: "more captured than the order is worth",
     also: [escrow],
     script: ({ waiting }) => `
-      update payment_service.payment set status = 'PAID', amount = amount + 1 where id = '${waiting.payment}'; ${captured(waiting.payment)}`
+      update payment_service.payment set status = 'PAID', amount = amount + 1 where id = '${waiting.payment}';
+      ${captured(waiting.payment)}`
   },
   {
     breaks: "money.refunded-within-captured",
@@ -69,8 +70,9 @@ export const money: ReadonlyArray<Plant> = [
       insert into payment_service.payment (id, order_id, member_id, amount, currency, method, provider, status)
         select '00000000-0000-7000-8000-000000000002', order_id, member_id, amount, currency, method, provider, status
         from payment_service.payment where id = '${placed.payment}';
-      insert into payment_service.idempotency select caller, route, 'another', fingerprint, '00000000-0000-7000-8000-000000000002',
-        status, body, holder, lease_until, now() from payment_service.idempotency where resource_id = '${placed.payment}' and route = 'POST /v1/payments';
+      insert into payment_service.idempotency
+        select caller, route, 'another', fingerprint, '00000000-0000-7000-8000-000000000002', status, body, holder, lease_until, now()
+        from payment_service.idempotency where resource_id = '${placed.payment}' and route = 'POST /v1/payments';
       ${captured("00000000-0000-7000-8000-000000000002")}`
   },
   {
@@ -128,7 +130,8 @@ export const money: ReadonlyArray<Plant> = [
     breaks: "money.refunds-come-to-an-end",
     how: "a refund that nobody goes on with",
     script: ({ placed }) => `insert into payment_service.refund (id, payment_id, order_id, amount, currency, reason, status)
-      select gen_random_uuid(), id, order_id, 1, currency, 'PAID_LATE', 'REQUESTED' from payment_service.payment where id = '${placed.payment}'`
+      select gen_random_uuid(), id, order_id, 1, currency, 'PAID_LATE', 'REQUESTED'
+      from payment_service.payment where id = '${placed.payment}'`
   },
   {
     breaks: "money.ended-orders-are-sealed",

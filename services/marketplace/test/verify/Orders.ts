@@ -41,7 +41,8 @@ export const orders: ReadonlyArray<Plant> = [
   {
     breaks: "orders.moves-are-legal",
     how: "an order that was placed by expiring",
-    script: ({ placed }) => `update order_service.order_timeline set cause = 'expire' ${ofOrder(placed.order)} and to_status = 'PLACED'`
+    script: ({ placed }) => `update order_service.order_timeline set cause = 'expire'
+      ${ofOrder(placed.order)} and to_status = 'PLACED'`
   },
   {
     breaks: "orders.history-is-gapless",

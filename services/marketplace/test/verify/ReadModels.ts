@@ -12,8 +12,8 @@ export const readModels: ReadonlyArray<Plant> = [
     how: "goods without a stock",
     timeless: true,
     script: () => `insert into product_service.product
-      select gen_random_uuid(), enterprise_id, seller, name, description, status, jsonb_set(variants, '{0,id}', to_jsonb(gen_random_uuid())),
-        variant_ids, 0, version from product_service.product limit 1`
+      select gen_random_uuid(), enterprise_id, seller, name, description, status,
+        jsonb_set(variants, '{0,id}', to_jsonb(gen_random_uuid())), variant_ids, 0, version from product_service.product limit 1`
   },
   {
     breaks: "read-models.purchases-are-counted",

@@ -11,24 +11,28 @@ export const requests: ReadonlyArray<Plant> = [
   {
     breaks: "requests.one-order-per-key",
     how: "a key without its order",
-    script: () => `insert into order_service.idempotency select caller, route, 'another', fingerprint, gen_random_uuid(), status, body,
-      holder, lease_until, created_at from order_service.idempotency limit 1`
+    script: () => `insert into order_service.idempotency
+      select caller, route, 'another', fingerprint, gen_random_uuid(), status, body, holder, lease_until, created_at
+      from order_service.idempotency limit 1`
   },
   {
     breaks: "requests.one-order-per-key",
     how: "one order for two keys",
-    script: ({ placed }) => `insert into order_service.idempotency select caller, route, 'another', fingerprint, resource_id, status, body,
-      holder, lease_until, created_at from order_service.idempotency where resource_id = '${placed.order}'`
+    script: ({ placed }) => `insert into order_service.idempotency
+      select caller, route, 'another', fingerprint, resource_id, status, body, holder, lease_until, created_at
+      from order_service.idempotency where resource_id = '${placed.order}'`
   },
   {
     breaks: "requests.one-payment-per-key",
     how: "two payments for one key",
-    script: ({ late }) => `delete from payment_service.idempotency where resource_id = '${late.payment}' and route = 'POST /v1/payments'`
+    script: ({ late }) => `delete from payment_service.idempotency
+      where resource_id = '${late.payment}' and route = 'POST /v1/payments'`
   },
   {
     breaks: "requests.are-answered-with-the-decision",
     how: "an order that was decided without an answer",
-    script: ({ placed }) => `update order_service.idempotency set status = null, body = null where resource_id = '${placed.order}'`
+    script: ({ placed }) => `update order_service.idempotency set status = null, body = null
+      where resource_id = '${placed.order}'`
   },
   {
     breaks: "requests.are-answered-with-the-decision",

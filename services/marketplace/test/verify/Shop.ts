@@ -8,7 +8,9 @@ import { check, type Outcome, type Scope } from "../../src/Verify/Check.ts"
 import { invariants } from "../../src/Verify/Invariants.ts"
 import { postgres, type Sources } from "../../src/Verify/Sources.ts"
 import * as Books from "../purchase/Books.ts"
-import { approve, approved, approvedFor, confirm, eventually, offer, orderIs, paymentIs, place, startToPay } from "../purchase/Shopping.ts"
+import {
+  approve, approved, approvedFor, confirm, eventually, offer, orderIs, paymentIs, place, startToPay
+} from "../purchase/Shopping.ts"
 import * as World from "../purchase/World.ts"
 import type { Plant } from "./Plant.ts"
 
