@@ -15,6 +15,8 @@ export interface Options {
   readonly lease?: Duration.Duration
   /** How often the outbox is looked at when nobody says that there is something new. 1 second if left out. */
   readonly poll?: Duration.Duration
+  /** Tells two relays of one context apart, where its events wait in two places; the context if left out. */
+  readonly name?: string
   /** Events published at once. 200 if left out. */
   readonly batch?: number
 }
@@ -26,12 +28,12 @@ export interface Options {
 export const run = <E, R>(
   context: EventContext,
   open: Effect.Effect<OutboxSource.OutboxSource<E>, never, R | Scope.Scope>,
-  { batch = 200, poll = Duration.seconds(1) }: Options
+  { batch = 200, name = context, poll = Duration.seconds(1) }: Options
 ) =>
   Effect.scoped(Effect.gen(function*() {
     const transport = yield* EventTransport
     const source = yield* open
-    const succeeded = yield* Loop.register(`relay.${context}`)
+    const succeeded = yield* Loop.register(`relay.${name}`)
     const [published, duration] = [Metrics.outboxPublished(context), Metrics.relayRound(context)]
 
     const publish = (events: ReadonlyArray<Envelope>) =>

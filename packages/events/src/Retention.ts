@@ -4,6 +4,9 @@ import type { EventContext } from "@marketplace/schema/Topology"
 import * as Loop from "./Loop.ts"
 import { persist } from "./Persistence.ts"
 
+/** Twice this exceeds the 30 days for which Kafka keeps events, and what an inbox forgets must not come again. */
+export const keptFor = Duration.days(16)
+
 /** Rows deleted in one statement. */
 const batch = 5000
 
@@ -46,7 +49,7 @@ export const pruneLog = Effect.fnUntraced(function*(context: EventContext, age: 
  * Prunes every hour: outbox and, if there is one, log after `age`, inbox after twice that, since it must remember longer
  * than any transport does.
  */
-export const layer = (context: EventContext, { age, log }: { readonly age: Duration.Duration; readonly log: boolean }) =>
+export const layer = (context: EventContext, { age = keptFor, log }: { readonly age?: Duration.Duration; readonly log: boolean }) =>
   Layer.effectDiscard(Effect.gen(function*() {
     const succeeded = yield* Loop.register(`retention.${context}`, "3 hours")
     const round = Effect.gen(function*() {

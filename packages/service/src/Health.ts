@@ -1,5 +1,7 @@
 import { Clock, Context, Duration, Effect, Exit, Layer, type Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
+import { SqlClient } from "effect/sql"
+import { LoopHealth } from "@marketplace/events/Loop"
 
 export interface Report {
   readonly ready: boolean
@@ -26,7 +28,7 @@ export class Health extends Context.Service<Health, {
   /** Not ready from now on: this process is about to stop. */
   readonly stop: Effect.Effect<void>
 }>()("@marketplace/service/Health") {
-  static readonly layer = Layer.effect(Health, Effect.gen(function*() {
+  static readonly layerNoLoops = Layer.effect(Health, Effect.gen(function*() {
     const checks = new Set<Check>()
     let stopping = false
 
@@ -68,7 +70,24 @@ export class Health extends Context.Service<Health, {
       })
     })
   }))
+
+  /** The loops that move events tell here, too, that they are well. */
+  static readonly layer = Layer.effect(LoopHealth, Effect.map(Health, ({ registerLoop }) => registerLoop)).pipe(
+    Layer.provideMerge(this.layerNoLoops)
+  )
 }
+
+/** A check of something this process cannot work without. */
+export const layerCheck = <E, R>(name: string, check: Effect.Effect<unknown, E, R>) =>
+  Layer.effectDiscard(Effect.gen(function*() {
+    const { register } = yield* Health
+    const context = yield* Effect.context<R>()
+    yield* register(name, Effect.provide(Effect.asVoid(check), context))
+  }))
+
+/** Whether the service's database answers. */
+export const layerDatabase = (service: string) =>
+  layerCheck(`${service}.database`, Effect.flatMap(SqlClient.SqlClient, (sql) => sql`select 1`))
 
 interface Check {
   readonly name: string

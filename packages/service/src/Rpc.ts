@@ -8,8 +8,6 @@ import { type Contract, layerSerialization, pathOf } from "./Rpc/Contract.ts"
 import * as Guard from "./Rpc/Guard.ts"
 import { serve } from "./Rpc/LocalRpc.ts"
 
-export { LocalRpc } from "./Rpc/LocalRpc.ts"
-
 /** Who may call whom. Everybody who verifies access tokens asks user about ended sessions. */
 export const contracts = {
   user: { callee: "user", group: UserRpc, callers: ["user", "product", "order", "payment", "gateway"] },

@@ -9,8 +9,9 @@ import type { ServiceName } from "@marketplace/schema/Access"
 import { OrderRpc } from "@marketplace/schema/Order/Rpc"
 import { PaymentRpc } from "@marketplace/schema/Payment/Rpc"
 import { OrderClient, PaymentClient } from "@marketplace/service/Clients"
-import { contracts, layerServerLocal, LocalRpc } from "@marketplace/service/Rpc"
+import { contracts, layerServerLocal } from "@marketplace/service/Rpc"
 import * as Calls from "@marketplace/service/Rpc/Calls"
+import { LocalRpc } from "@marketplace/service/Rpc/LocalRpc"
 import { layersGenerated } from "@marketplace/service/Tokens/ServiceTokens"
 import {
   contract, handlers, logged, OnCallersFiber, OutOfStock, Probe, type SampleCalls, secret, within, won
@@ -240,7 +241,10 @@ describe("calls in memory", () => {
       }))).pipe(Layer.provide(OrderClient.layerLocal("payment")))
 
       for (const both of [Layer.provideMerge(order, payment), Layer.provideMerge(payment, order)]) {
-        const product = OrderClient.layerLocal("product").pipe(Layer.provideMerge(both), Layer.provide(Layer.fresh(LocalRpc.layer)))
+        const product = OrderClient.layerLocal("product").pipe(
+          Layer.provideMerge(both),
+          Layer.provide(Layer.fresh(LocalRpc.layer))
+        )
         const standing = yield* OrderClient.use((orders) => orders.OrderStanding({ orderId })).pipe(Effect.provide(product))
         assert.strictEqual(standing, "EXPIRED")
       }

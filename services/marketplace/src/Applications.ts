@@ -1,5 +1,6 @@
 import { Effect, Layer } from "effect"
 import * as Outbox from "@marketplace/events/Outbox"
+import * as Retention from "@marketplace/events/Retention"
 import * as TransportPostgres from "@marketplace/events/TransportPostgres"
 import { orderSchema } from "@marketplace/order/Database"
 import * as Order from "@marketplace/order/Service"
@@ -28,25 +29,25 @@ const databaseAndEvents = (service: string, role: string) =>
  * The services on the stores of the embedded profile, each with its database and its background work. They still ask for
  * each other, for who calls them, and for `Wakeups`: how these are joined is the caller's choice.
  */
-export const user = User.work.pipe(
+export const user = Layer.merge(User.work, Retention.layer("user", { log: true })).pipe(
   Layer.provideMerge(User.application),
   Layer.provide(SessionRepositoryPostgres.layer),
   Layer.provideMerge(databaseAndEvents("user", userSchema.name))
 )
 
-export const product = Product.work.pipe(
+export const product = Layer.merge(Product.work, Retention.layer("product", { log: true })).pipe(
   Layer.provideMerge(Product.application),
   Layer.provide(ProductRepositoryPostgres.layer),
   Layer.provide(Outbox.Outbox.layer("product")),
   Layer.provideMerge(databaseAndEvents("product", productSchema.name))
 )
 
-export const order = Order.work.pipe(
+export const order = Layer.merge(Order.work, Retention.layer("order", { log: true })).pipe(
   Layer.provideMerge(Order.application),
   Layer.provideMerge(databaseAndEvents("order", orderSchema.name))
 )
 
-export const payment = Payment.work.pipe(
+export const payment = Layer.merge(Payment.work, Retention.layer("payment", { log: true })).pipe(
   Layer.provideMerge(Payment.application),
   Layer.provideMerge(layerSimulator),
   Layer.provideMerge(databaseAndEvents("payment", paymentSchema.name))

@@ -61,7 +61,9 @@ layer(World, { excludeTestServices: true, timeout: "120 seconds" })("a marketpla
     const left = yield* Effect.gen(function*() {
       const offers = yield* goods(minji, 2)
       const suffering = (fault: Fault) =>
-        Effect.all([approvedFor(minji, offers, { faults: [fault] }), newKey]).pipe(Effect.map(([approved, key]) => ({ ...approved, key })))
+        Effect.all([approvedFor(minji, offers, { faults: [fault] }), newKey]).pipe(
+          Effect.map(([approved, key]) => ({ ...approved, key }))
+        )
       const slow = yield* suffering({ fault: "SLOW", delayMillis: 20_000 })
       const silent = yield* suffering({ fault: "CAPTURE_TIME_OUT" })
       const asking = yield* Effect.forkChild(Effect.forEach([slow, silent], ({ key, payment, paymentKey }) =>

@@ -12,7 +12,7 @@ import { money } from "./verify/Money.ts"
 import { orders } from "./verify/Orders.ts"
 import { readModels } from "./verify/ReadModels.ts"
 import { requests } from "./verify/Requests.ts"
-import { afterwards, ask, broken, layer as layerShop, meanwhile, Shop } from "./verify/Shop.ts"
+import { afterwards, ask, broken, layer as layerShop, meanwhile, nothingIsUnderWay, Shop } from "./verify/Shop.ts"
 import { stock } from "./verify/Stock.ts"
 
 const plants = [...money, ...stock, ...orders, ...requests, ...events, ...readModels]
@@ -127,6 +127,7 @@ layer(layerShop, { excludeTestServices: true, timeout: "60 seconds" })("verify",
       asked++
     }
     yield* Fiber.join(buying)
+    yield* Effect.provideService(nothingIsUnderWay, SqlClient.SqlClient, sql)
     assert.isAbove(asked, 1)
   }))
 

@@ -11,6 +11,13 @@ import * as Purchase from "./purchase/Purchase.ts"
 import * as Recovery from "./purchase/Recovery.ts"
 import * as World from "./purchase/World.ts"
 
+const impatience = {
+  ORDER_PAYMENT_WINDOW: "1 second",
+  ORDER_PLACING_TIMEOUT: "1 millis",
+  PRODUCT_HOLD_REVIEW: "1 millis",
+  PRODUCT_SWEEP_INTERVAL: "20 millis"
+}
+
 /** What a purchase promises, however the services are joined. */
 export const purchaseSuite = (services: World.Services) => {
   layer(World.layer(services), { excludeTestServices: true, timeout: "60 seconds" })("purchases", (it) => {
@@ -42,7 +49,7 @@ export const purchaseSuite = (services: World.Services) => {
     })
   })
 
-  layer(World.layer(services, { ORDER_PAYMENT_WINDOW: "1 second" }), { excludeTestServices: true, timeout: "60 seconds" })(
+  layer(World.layer(services, impatience), { excludeTestServices: true, timeout: "60 seconds" })(
     "with a second to pay",
     (it) => {
       Expiry.impatient(it)

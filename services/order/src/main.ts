@@ -1,4 +1,5 @@
 import { Layer } from "effect"
+import * as Retention from "@marketplace/events/Retention"
 import { layerKafka } from "@marketplace/events/TransportKafka"
 import * as Database from "@marketplace/postgres/Database"
 import { PaymentClient, ProductClient } from "@marketplace/service/Clients"
@@ -13,7 +14,7 @@ Server.serve(
   Layer.mergeAll(Order.routes, Prometheus.layer, layerServerHttp(contracts.order).pipe(Layer.provide(Order.Rpc))),
   { service: "order", ...Process.address }
 ).pipe(
-  Layer.merge(Order.work),
+  Layer.merge(Layer.merge(Order.work, Retention.layer("order", { log: false }))),
   Layer.provide(Order.application),
   Layer.provide([ProductClient.layerHttp, PaymentClient.layerHttp, layerKafka]),
   Layer.provide(Database.layerConfig("order")),

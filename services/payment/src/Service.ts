@@ -4,6 +4,7 @@ import * as Outbox from "@marketplace/events/Outbox"
 import * as Relay from "@marketplace/events/Relay"
 import { PaymentApi } from "@marketplace/schema/Payment/HttpApi"
 import { layerGuards } from "@marketplace/service/Callers"
+import { layerDatabase } from "@marketplace/service/Health"
 import * as InvalidRequests from "@marketplace/service/InvalidRequests"
 import { Idempotency } from "@marketplace/service/Idempotency"
 import * as Sweeper from "@marketplace/service/Sweeper"
@@ -35,4 +36,4 @@ const pruning = Layer.unwrap(Effect.map(Idempotency, ({ prune }) =>
   Sweeper.layer({ name: "payment.idempotency", every: "1 minute", batch: 1000, sweep: prune })))
 
 /** What it does without being asked. */
-export const work = Layer.mergeAll(Resolver, Refunds, pruning, Relay.layer("payment"))
+export const work = Layer.mergeAll(Resolver, Refunds, pruning, Relay.layer("payment"), layerDatabase("payment"))

@@ -1,4 +1,5 @@
 import { Layer } from "effect"
+import * as Retention from "@marketplace/events/Retention"
 import { layerKafka } from "@marketplace/events/TransportKafka"
 import * as Database from "@marketplace/postgres/Database"
 import { OrderClient } from "@marketplace/service/Clients"
@@ -14,7 +15,7 @@ Server.serve(
   Layer.mergeAll(Payment.routes, Prometheus.layer, layerServerHttp(contracts.payment).pipe(Layer.provide(Payment.Rpc))),
   { service: "payment", ...Process.address }
 ).pipe(
-  Layer.merge(Payment.work),
+  Layer.merge(Layer.merge(Payment.work, Retention.layer("payment", { log: false }))),
   Layer.provide(Payment.application),
   Layer.provide([OrderClient.layerHttp, layerSimulator, layerKafka]),
   Layer.provide(Database.layerConfig("payment")),

@@ -3,6 +3,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import * as Relay from "@marketplace/events/Relay"
 import { ProductApi } from "@marketplace/schema/Product/HttpApi"
 import { layerGuards } from "@marketplace/service/Callers"
+import { layerDatabase } from "@marketplace/service/Health"
 import * as InvalidRequests from "@marketplace/service/InvalidRequests"
 import { Consumers } from "./Consumers.ts"
 import { HoldReview } from "./HoldReview.ts"
@@ -24,4 +25,4 @@ export const application = Reservations.layer.pipe(
 export const routes = HttpApiBuilder.layer(ProductApi).pipe(Layer.provide(Http), Layer.provide([layerGuards, InvalidRequests.layer]))
 
 /** What it does without being asked. */
-export const work = Layer.mergeAll(Consumers, HoldReview, Relay.layer("product"))
+export const work = Layer.mergeAll(Consumers, HoldReview, Relay.layer("product"), layerDatabase("product"))

@@ -4,6 +4,7 @@ import * as Outbox from "@marketplace/events/Outbox"
 import * as Relay from "@marketplace/events/Relay"
 import { UserApi } from "@marketplace/schema/User/HttpApi"
 import { layerGuards } from "@marketplace/service/Callers"
+import { layerDatabase } from "@marketplace/service/Health"
 import * as InvalidRequests from "@marketplace/service/InvalidRequests"
 import { keySetRoute } from "@marketplace/service/Tokens"
 import { Consumers } from "./Consumers.ts"
@@ -29,4 +30,4 @@ export const routes = Layer.merge(HttpApiBuilder.layer(UserApi), keySetRoute).pi
 )
 
 /** What it does without being asked. */
-export const work = Layer.mergeAll(Consumers, Relay.layer("user"))
+export const work = Layer.mergeAll(Consumers, Relay.layer("user"), layerDatabase("user"))

@@ -1,4 +1,5 @@
 import { Layer } from "effect"
+import * as Retention from "@marketplace/events/Retention"
 import { layerKafka } from "@marketplace/events/TransportKafka"
 import * as Database from "@marketplace/postgres/Database"
 import { Redis } from "@marketplace/redis/Redis"
@@ -15,7 +16,7 @@ Server.serve(
   Layer.mergeAll(User.routes, Prometheus.layer, layerServerHttp(contracts.user).pipe(Layer.provide(User.Rpc))),
   { service: "user", ...Process.address }
 ).pipe(
-  Layer.merge(User.work),
+  Layer.merge(Layer.merge(User.work, Retention.layer("user", { log: false }))),
   Layer.provide(User.application),
   Layer.provide(SessionRepositoryRedis.layer),
   Layer.provide([layerKafka, Redis.layerConfig, TokenSigner.layerConfig]),

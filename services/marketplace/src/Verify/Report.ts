@@ -2,12 +2,14 @@ import type { Outcome } from "./Check.ts"
 
 export const violationsOf = ({ findings }: Outcome): number => findings.reduce((sum, { violations }) => sum + violations, 0)
 
+const violated = ({ findings }: Outcome) => findings.filter(({ violations }) => violations > 0)
+
 const total = (outcome: Outcome) => `${outcome.findings.length} invariants, ${violationsOf(outcome)} violations`
 
 /** For people: what is violated with its rows, what could not be checked, and the sum in the last line. */
 export const text = (outcome: Outcome): string =>
   [
-    ...outcome.findings.filter(({ violations }) => violations > 0).flatMap(({ invariant: { holds, name, says }, rows, violations }) => [
+    ...violated(outcome).flatMap(({ invariant: { holds, name, says }, rows, violations }) => [
       `✗ ${name} (${holds}): ${says}`,
       ...rows.map((row) => `    ${JSON.stringify(row)}`),
       ...(violations > rows.length ? [`    and ${violations - rows.length} more`] : [])
@@ -22,6 +24,8 @@ export const json = (outcome: Outcome): string =>
   JSON.stringify({
     invariants: outcome.findings.length,
     violations: violationsOf(outcome),
-    findings: outcome.findings.map(({ invariant: { holds, name, says }, rows, violations }) => ({ name, says, holds, violations, rows })),
+    findings: outcome.findings.map(({ invariant: { holds, name, says }, rows, violations }) => (
+      { name, says, holds, violations, rows }
+    )),
     unchecked: outcome.unchecked.map(({ invariant: { holds, name, says }, missing }) => ({ name, says, holds, why: missing }))
   }, undefined, 2)

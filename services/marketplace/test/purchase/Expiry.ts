@@ -76,8 +76,8 @@ export const cases = (it: Tests) =>
     }))
   })
 
-/** In a world where an order has a second to be paid. */
-export const impatient = (it: Tests) =>
+/** Where an order has a second to be paid, and every sweeper comes at once. */
+export const impatient = (it: Tests) => {
   it.effect("an unpaid order ends, seals its payments, and gives its goods back", () => Effect.gen(function*() {
     const { buyers: { minji } } = yield* World
     const tray = yield* offer({ onHand: 1 })
@@ -99,3 +99,22 @@ export const impatient = (it: Tests) =>
     assert.deepStrictEqual(moves, ["PLACING", "AWAITING_PAYMENT", "EXPIRED"])
     assert.strictEqual((yield* place(minji, [tray])).status, "AWAITING_PAYMENT")
   }))
+
+  it.effect("orders end as their payments do, whoever drives them", () => Effect.gen(function*() {
+    const { buyers: { minji } } = yield* World
+    const tray = yield* offer({ onHand: 40 })
+    const orders = yield* Effect.forEach(Array.from({ length: 40 }), (_, n) =>
+      Effect.gen(function*() {
+        const { id } = yield* place(minji, [tray])
+        const paid = n % 2 === 0 && (yield* startToPay(minji, { id }).pipe(
+          Effect.flatMap((payment) => Effect.flatMap(approve(payment), (key) => confirm(minji, payment, key))),
+          // its second was over
+          Effect.catchTag("NotPayable", () => Effect.succeed(undefined))
+        ))?.status === "PAID"
+        return { id, paid }
+      }), { concurrency: "unbounded" })
+    yield* Effect.forEach(orders, ({ id, paid }) => orderIs(minji, { id }, paid ? "PLACED" : "EXPIRED"), { concurrency: 8 })
+    const committed = orders.filter(({ paid }) => paid).length
+    yield* eventually(Books.stockOf(tray), (stock) => stock.held === 0 && stock.committed === committed)
+  }))
+}

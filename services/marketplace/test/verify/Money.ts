@@ -26,7 +26,8 @@ export const money: ReadonlyArray<Plant> = [
     breaks: "money.transfers-balance",
     how: "an entry of one unit more",
     script: ({ placed }) => `update payment_service.ledger_entry set amount = amount + 1
-      where account = 'BUYER' and transfer_id in (select id from payment_service.ledger_transfer where payment_id = '${placed.payment}')`
+      where account = 'BUYER' and transfer_id in (
+        select id from payment_service.ledger_transfer where payment_id = '${placed.payment}')`
   },
   {
     breaks: "money.captures-are-booked",
@@ -71,7 +72,8 @@ export const money: ReadonlyArray<Plant> = [
         select '00000000-0000-7000-8000-000000000002', order_id, member_id, amount, currency, method, provider, status
         from payment_service.payment where id = '${placed.payment}';
       insert into payment_service.idempotency
-        select caller, route, 'another', fingerprint, '00000000-0000-7000-8000-000000000002', status, body, holder, lease_until, now()
+        select caller, route, 'another', fingerprint, '00000000-0000-7000-8000-000000000002', status, body, holder,
+          lease_until, now()
         from payment_service.idempotency where resource_id = '${placed.payment}' and route = 'POST /v1/payments';
       ${captured("00000000-0000-7000-8000-000000000002")}`
   },

@@ -49,6 +49,9 @@ export const ask = (scope: Ask<Scope>, sources: Sources = postgres, asked = inva
 export const broken = ({ findings }: Outcome): ReadonlyArray<string> =>
   findings.flatMap(({ invariant: { name }, violations }) => violations > 0 ? [name] : []).sort()
 
+/** Returns when the marketplace has done all that it has to do. */
+export const nothingIsUnderWay = eventually(ask(afterwards()), (outcome) => broken(outcome).length === 0)
+
 class Undone extends Schema.TaggedError<Undone>()("Undone", {}) {}
 
 /** A database in which a working marketplace has sold, in various ways, and nothing is under way any more. */
@@ -98,7 +101,7 @@ const make = Effect.gen(function*() {
       return answer as A
     })
 
-  yield* eventually(Effect.provideService(ask(afterwards()), SqlClient.SqlClient, sql), (outcome) => broken(outcome).length === 0)
+  yield* Effect.provideService(nothingIsUnderWay, SqlClient.SqlClient, sql)
   return Shop.of({ orders, after })
 })
 

@@ -130,4 +130,4 @@ export const source = Effect.gen(function*() {
 })
 
 /** Publishes what waits in documents, in the background, beside the other instances of the service. */
-export const layer = Layer.effectDiscard(Effect.forkScoped(Relay.run("product", source, {}))).pipe(Layer.provide(Wakeups.layer))
+export const layer = Layer.effectDiscard(Effect.forkScoped(Relay.run("product", source, { name: "product.catalogue" }))).pipe(Layer.provide(Wakeups.layer))
