@@ -59,3 +59,25 @@ export const make = Effect.fnUntraced(function*<E, R>(
 /** A sweeper that nobody wakes. */
 export const layer = <E, R>(options: Options<E, R>): Layer.Layer<never, never, Health | Exclude<R, Scope.Scope>> =>
   Layer.effectDiscard(make(options))
+
+/**
+ * Sweeps what a claim gives, four at a time. What cannot be dealt with now is logged, left to a later sweep when its lease is
+ * over, and keeps nothing else waiting.
+ *
+ * @param noun what an item is called in the log: `order`
+ */
+export const each = <A, E, E2, R, R2>(noun: string, claim: (limit: number) => Effect.Effect<ReadonlyArray<A>, E, R>, options: {
+  readonly idOf: (item: A) => string
+  readonly work: (item: A) => Effect.Effect<unknown, E2, R2>
+}) =>
+(limit: number): Effect.Effect<number, E, R | R2> =>
+  claim(limit).pipe(
+    Effect.tap((items) =>
+      Effect.forEach(items, (item) =>
+        options.work(item).pipe(
+          Effect.catchCause((cause) => Effect.logWarning(`the ${noun} stays as it is for now`, cause)),
+          Effect.annotateLogs(`marketplace.${noun}.id`, options.idOf(item))
+        ), { concurrency: 4, discard: true })
+    ),
+    Effect.map((items) => items.length)
+  )

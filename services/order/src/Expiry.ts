@@ -28,20 +28,13 @@ export const Expiry = Layer.unwrap(Effect.gen(function*() {
     if (sealed === "SEALED") yield* orders.update(order.id, expire).pipe(sql.withTransaction)
   })
 
-  const drive = (order: Order) =>
-    (order.status === "PLACING" ? checkout.proceed(order) : end(order)).pipe(
-      Effect.catchCause((cause) => Effect.logWarning("a waiting order stays as it is for now", cause)),
-      Effect.annotateLogs("marketplace.order.id", order.id)
-    )
-
   return Sweeper.layer({
     name: "order.waiting-orders",
     every: sweepInterval,
     batch: 50,
-    sweep: (limit: number) =>
-      orders.claimDue(limit, lease).pipe(
-        Effect.tap((due) => Effect.forEach(due, drive, { concurrency: 4, discard: true })),
-        Effect.map((due) => due.length)
-      )
+    sweep: Sweeper.each("order", (limit) => orders.claimDue(limit, lease), {
+      idOf: ({ id }) => id,
+      work: (order) => order.status === "PLACING" ? checkout.proceed(order) : end(order)
+    })
   })
 }))

@@ -40,8 +40,9 @@ export class Orders extends Context.Service<Orders, {
       }),
       markPaid: Effect.fn("Orders.markPaid")((id) => Effect.asVoid(repository.update(id, pay))),
       noteRefund: Effect.fn("Orders.noteRefund")(function*(id) {
-        const { status } = yield* repository.find(id)
-        yield* sql`${timeline.insert(id, [{ scope: "order", sellerOrderId: null, from: status, to: status, cause: "refund" }])}`
+        const noted = yield* sql`insert into order_timeline (order_id, scope, from_status, to_status, cause)
+          select id, 'order', status, status, 'refund' from orders where id = ${id} for update returning order_id`
+        if (noted.length === 0) return yield* new OrderNotFound({ orderId: id })
       })
     })
   }))

@@ -10,7 +10,7 @@ import { Settings } from "./Settings.ts"
 const lease = Duration.seconds(15)
 
 /** Seconds until a refund that is not through is tried again. */
-const retryAfter = (looks: number) => Math.min(2 ** looks, 600)
+const retryAfter = (looks: number) => Math.min(2 ** looks, 30)
 
 /**
  * Gives money back at the provider. A refund of doubtful outcome is asked for again under the same id, which finds out and
@@ -52,16 +52,9 @@ export const Refunds = Layer.unwrap(Effect.gen(function*() {
     name: "payment.refunds",
     every: sweepInterval,
     batch: 20,
-    sweep: (limit: number) =>
-      repository.claimDueRefunds(limit, lease).pipe(
-        Effect.tap((due) =>
-          Effect.forEach(due, ({ looks, refund }) =>
-            work(refund, looks).pipe(
-              Effect.catchCause((cause) => Effect.logWarning("a refund stays open for now", cause)),
-              Effect.annotateLogs("marketplace.refund.id", refund.id)
-            ), { concurrency: 4, discard: true })
-        ),
-        Effect.map((due) => due.length)
-      )
+    sweep: Sweeper.each("refund", (limit) => repository.claimDueRefunds(limit, lease), {
+      idOf: ({ refund }) => refund.id,
+      work: ({ looks, refund }) => work(refund, looks)
+    })
   })
 }))

@@ -46,16 +46,6 @@ export const Resolver = Layer.unwrap(Effect.gen(function*() {
     name: "payment.open-outcomes",
     every: sweepInterval,
     batch: 50,
-    sweep: (limit: number) =>
-      repository.claimDue(limit, lease).pipe(
-        Effect.tap((due) =>
-          Effect.forEach(due, (one) =>
-            look(one).pipe(
-              Effect.catchCause((cause) => Effect.logWarning("an open payment stays open for now", cause)),
-              Effect.annotateLogs("marketplace.payment.id", one.payment.id)
-            ), { concurrency: 4, discard: true })
-        ),
-        Effect.map((due) => due.length)
-      )
+    sweep: Sweeper.each("payment", (limit) => repository.claimDue(limit, lease), { idOf: ({ payment }) => payment.id, work: look })
   })
 }))

@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Outbox from "@marketplace/events/Outbox"
 import * as Relay from "@marketplace/events/Relay"
@@ -7,7 +7,7 @@ import { layerGuards } from "@marketplace/service/Callers"
 import { layerDatabase } from "@marketplace/service/Health"
 import * as InvalidRequests from "@marketplace/service/InvalidRequests"
 import { Idempotency } from "@marketplace/service/Idempotency"
-import * as Sweeper from "@marketplace/service/Sweeper"
+import * as Pruning from "@marketplace/service/Idempotency/Pruning"
 import { Http } from "./Http.ts"
 import { Payments } from "./Payments.ts"
 import { PaymentRepository } from "./Payments/Repository.ts"
@@ -31,9 +31,5 @@ export const application = Payments.layer.pipe(
 /** Its part of the public API. */
 export const routes = HttpApiBuilder.layer(PaymentApi).pipe(Layer.provide(Http), Layer.provide([layerGuards, InvalidRequests.layer]))
 
-/** Keys are kept for a day. */
-const pruning = Layer.unwrap(Effect.map(Idempotency, ({ prune }) =>
-  Sweeper.layer({ name: "payment.idempotency", every: "1 minute", batch: 1000, sweep: prune })))
-
 /** What it does without being asked. */
-export const work = Layer.mergeAll(Resolver, Refunds, pruning, Relay.layer("payment"), layerDatabase("payment"))
+export const work = Layer.mergeAll(Resolver, Refunds, Pruning.layer("payment"), Relay.layer("payment"), layerDatabase("payment"))

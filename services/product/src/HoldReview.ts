@@ -30,16 +30,6 @@ export const HoldReview = Layer.unwrap(Effect.gen(function*() {
     name: "product.hold-review",
     every: sweepInterval,
     batch: 50,
-    sweep: (limit) =>
-      stock.claimDue(limit, pause).pipe(
-        Effect.tap((due) =>
-          Effect.forEach(due, (order) =>
-            review(order).pipe(
-              Effect.catchCause((cause) => Effect.logWarning("a hold stays as it is for now", cause)),
-              Effect.annotateLogs("marketplace.order.id", order)
-            ), { concurrency: 4, discard: true })
-        ),
-        Effect.map((due) => due.length)
-      )
+    sweep: Sweeper.each("order", (limit) => stock.claimDue(limit, pause), { idOf: (order) => order, work: review })
   })
 }))

@@ -46,7 +46,7 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
   readonly postpone: (payment: Payment, seconds: number | null) => Effect.Effect<void>
   /** Has the resolver look now at an attempt that was given up; does nothing to one that is not. */
   readonly hasten: (id: PaymentId) => Effect.Effect<void>
-  /** The provider answers again: has the resolver look at every UNKNOWN attempt now. */
+  /** The provider answers again: has every UNKNOWN attempt and every refund that waits looked at now. */
   readonly hastenUnknown: Effect.Effect<void>
   readonly refundsOf: (order: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Refund>>
   /** The same for a refund, in a transaction of its own. */
@@ -188,7 +188,8 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
           Effect.orDie
         )
       ),
-      hastenUnknown: sql`update payment set due_at = now() where status = 'UNKNOWN' and due_at > now()`.pipe(Effect.asVoid, Effect.orDie),
+      hastenUnknown: sql`with payments as (update payment set due_at = now() where status = 'UNKNOWN' and due_at > now())
+        update refund set due_at = now() where status in ('UNKNOWN', 'FAILED') and due_at > now()`.pipe(Effect.asVoid, Effect.orDie),
       postpone: Effect.fn("PaymentRepository.postpone")(({ id, status }, seconds) =>
         sql`update payment set due_at = ${soon(seconds)} where id = ${id} and status = ${status}`.pipe(Effect.asVoid, Effect.orDie)
       ),
