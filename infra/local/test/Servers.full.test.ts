@@ -53,7 +53,7 @@ const clients: Record<Name, (url: string) => { write: () => Promise<void>; read:
     },
     read: async () => {
       const found = await fetch(`${url}/subjects`).then((reply) => reply.json()) as Array<string>
-      return found.sort((a, b) => words.indexOf(a) - words.indexOf(b))
+      return found.filter((subject) => words.includes(subject)).sort((a, b) => words.indexOf(a) - words.indexOf(b))
     }
   }),
   mongo: (url) => ({

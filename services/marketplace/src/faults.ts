@@ -1,15 +1,14 @@
-import { Clock, Console, Effect, Redacted, Schema } from "effect"
+import { Clock, Console, Effect, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { TokenSigner } from "@marketplace/service/Tokens"
 import { chmodSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { freshBuyers } from "./Bench/Shop.ts"
 import * as Workloads from "./Bench/Workloads.ts"
 import * as Marketplace from "./Faults/Marketplace.ts"
+import * as Members from "./Faults/Members.ts"
 import * as Report from "./Faults/Report.ts"
 import * as Run from "./Faults/Run.ts"
 import * as Schedule from "./Faults/Schedule.ts"
@@ -46,6 +45,9 @@ const installation = (profile: Schedule.Profile) =>
 
 const tell: Run.Tell = (line) => void process.stdout.write(`${JSON.stringify(line)}\n`)
 
+/** More than come in one run. */
+const mostBuyers = 1000
+
 interface Options {
   readonly profile: Schedule.Profile
   readonly seed: number
@@ -62,13 +64,9 @@ const several = Effect.fn("faults")(function*({ profile, runs, seconds, seed }: 
     const here = yield* installation(profile)
     const { marketplace } = here
     const offers = yield* Workloads.catalogue(marketplace.gateway())
-    const signed = freshBuyers(1).pipe(
-      Effect.provide(TokenSigner.layer(Redacted.make(marketplace.tokenPrivateKey()))),
-      Effect.provide(NodeCrypto.layerSecureRandom)
-    )
-    const tokens = () => Effect.runPromise(Effect.map(signed, ([token = ""]) => token))
     while (!(yield* isOver)) {
       const schedule = Schedule.make(profile, seed + results.length)
+      const tokens = yield* Effect.promise(() => Members.arrive(marketplace, mostBuyers))
       const result = yield* Effect.promise(() => Run.run({ marketplace, offers, schedule, tell, tokens }))
       results.push(result)
       tell({

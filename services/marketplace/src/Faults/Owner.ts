@@ -1,14 +1,18 @@
 import { Layer, Redacted } from "effect"
 import * as Database from "@marketplace/postgres/Database"
 import * as Cluster from "@marketplace/postgres/Embedded/Cluster"
+import { PostgresServer } from "@marketplace/postgres/PostgresServer"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 
-/** The database of a marketplace that runs, as its owner sees it; past the proxy of the services. Starts nothing. */
+/** The embedded server of a marketplace that runs. Starts nothing. */
+export const serverOf = (directory: string): PostgresServer["Service"] => {
+  const read = (name: string) => readFileSync(join(directory, "postgres", name), "utf8")
+  const [, port] = read("port").split(" ")
+  const secret = read("password")
+  return PostgresServer.at(Redacted.make(`postgres://${Cluster.owner}:${secret}@127.0.0.1:${port}/marketplace`), Redacted.make(secret))
+}
+
+/** Its database as the owner sees it; past the proxy of the services. */
 export const layer = (directory: string) =>
-  Layer.suspend(() => {
-    const read = (name: string) => readFileSync(join(directory, "postgres", name), "utf8")
-    const [, port] = read("port").split(" ")
-    const url = Redacted.make(`postgres://${Cluster.owner}:${read("password")}@127.0.0.1:${port}/marketplace`)
-    return Database.layer({ url, service: "faults", maxConnections: 1 })
-  })
+  Layer.suspend(() => Database.layer({ url: serverOf(directory).ownerUrl, service: "faults", maxConnections: 1 }))
