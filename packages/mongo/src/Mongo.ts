@@ -41,13 +41,21 @@ export class Mongo extends Context.Service<Mongo, {
   static readonly layerConfig = Layer.effect(Mongo, Effect.gen(function*() {
     const url = yield* Config.Redacted("MONGODB_URL")
     const name = yield* Config.String("MONGODB_DATABASE").pipe(Config.withDefault("marketplace"))
+    let isClosed = false
     const client = yield* Effect.acquireRelease(
       Effect.sync(() => new MongoClient(Redacted.value(url), options)),
-      (open) => Effect.promise(() => open.close())
+      (open) =>
+        Effect.promise(() => {
+          isClosed = true
+          return open.close()
+        })
     )
+    // By itself the driver never tries again when its very first connection failed: its topology stays closed. Where there
+    // is a connection this does nothing; and what has been closed would be opened by it.
+    const connect = () => isClosed ? Promise.resolve() : client.connect()
     const attributes = { [Database.system]: "mongodb", [Database.namespace]: name }
     const run = <A>(command: () => Promise<A>) =>
-      Effect.tryPromise({ try: command, catch: failure }).pipe(
+      Effect.tryPromise({ try: () => connect().then(command), catch: failure }).pipe(
         Effect.withSpan("mongodb", { kind: "client", attributes }, { captureStackTrace: false })
       )
     return Mongo.of({

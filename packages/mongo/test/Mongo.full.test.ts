@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber, Layer, Schedule } from "effect"
+import { ConfigProvider, Context, Effect, Fiber, Layer, Schedule } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { execFile } from "node:child_process"
 import { existsSync } from "node:fs"
@@ -87,10 +87,14 @@ layer(World, { excludeTestServices: true })("a connection to MongoDB", (it) => {
       const bulk = mongo.run(() => words.bulkWrite([{ insertOne: { document: { _id: "bulk", seen: 1 } } }]))
       assert.strictEqual((yield* Effect.flip(Effect.timeout(bulk, "10 seconds")))._tag, "MongoUnavailable")
 
+      const begun = Context.get(yield* Layer.build(Layer.fresh(at(inject("mongodbUrl"), "begun-without"))), Mongo)
+      assert.strictEqual((yield* Effect.flip(Effect.timeout(begun.ping, "6 seconds")))._tag, "MongoUnavailable")
+
       const atBoot = yield* Effect.forkChild(untilThere("test")(mongo.ping))
       yield* hit("restart")
       yield* recovered
       yield* Effect.timeout(Fiber.join(atBoot), "15 seconds")
+      yield* eventually(begun.ping)
       const kept = new Set((yield* mongo.run(() => words.find().toArray())).map(({ _id }) => _id))
       assert.deepStrictEqual(written.filter((word) => !kept.has(word)), [])
     }))

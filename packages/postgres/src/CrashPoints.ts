@@ -20,10 +20,14 @@ export const crashPoints = [
   "payment.settled",
   /** The provider was asked about an open outcome, its answer is not stored. */
   "resolver.answered",
+  /** What was found out is stored, the other open outcomes are not asked for yet. */
+  "resolver.settled",
   /** The refund is SUBMITTING, the provider was not called. */
   "refund.submitted",
   /** The provider has answered to a refund, nothing of it is stored. */
   "refund.answered",
+  /** What the provider answered is stored, but not when to ask again. */
+  "refund.settled",
   /** Events are with the transport, the outbox does not know. */
   "relay.published",
   /** Events are marked as published. */

@@ -74,10 +74,15 @@ export const start = async (targetOf: () => { readonly host: string; readonly po
     const target = connect(at)
     const pair: Pair = { client, target, spoilt: false }
     pairs.add(pair)
-    for (const socket of [client, target]) {
+    for (const [socket, other] of [[client, target], [target, client]] as const) {
       socket.setNoDelay(true)
       socket.on("error", () => end(pair))
-      socket.on("close", () => pair.spoilt || end(pair))
+      // What was sent before the end arrives before it.
+      const pass = () => {
+        pairs.delete(pair)
+        other.end()
+      }
+      socket.on("close", () => pair.spoilt || (fault?.kind === "latency" ? setTimeout(pass, fault.millis + 5) : pass()))
     }
     client.on("data", (chunk: Buffer) => carry(pair, target, false, chunk))
     target.on("data", (chunk: Buffer) => carry(pair, client, true, chunk))

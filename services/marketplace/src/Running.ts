@@ -11,6 +11,12 @@ export const Running = Schema.Struct({
 })
 export type Running = typeof Running.Type
 
+/**
+ * Where a profile keeps its embedded PostgreSQL below the data folder. Each has its own: the full profile has its catalogue in
+ * MongoDB, so the one's stock would not fit the other's products.
+ */
+export const postgresFolder = { embedded: "postgres", full: "full/postgres" } as const satisfies Record<Running["profile"], string>
+
 const text = Schema.fromJsonString(Running)
 
 const file = Effect.fnUntraced(function*(directory: string) {

@@ -89,6 +89,10 @@ const faults = Command.make("faults", {
   profile: Flag.Literals("profile", ["embedded", "full"]).pipe(Flag.withDefault("embedded" as const)),
   seed: Flag.Int("seed").pipe(Flag.withDescription("of the first run; the others have the next ones"), Flag.withDefault(1)),
   runs: Flag.Int("runs").pipe(Flag.withDefault(1)),
+  strikes: Flag.Int("strikes").pipe(
+    Flag.withDescription("fails unless each crash point was struck so often"),
+    Flag.withDefault(0)
+  ),
   seconds: Flag.Int("seconds").pipe(Flag.withDescription("begin no run after so many; 0 is no limit"), Flag.withDefault(0))
 }, Effect.fn(function*(options) {
   if (process.platform !== "linux") {
@@ -96,7 +100,9 @@ const faults = Command.make("faults", {
   }
   const results = yield* several(options)
   yield* Console.log(Report.render(options.profile, results))
-  if (results.some(Report.isFailed)) return yield* new FaultsFound()
+  const seldom = Report.tooSeldom(results, options.strikes)
+  if (seldom.length > 0) yield* Console.log(`struck less than ${options.strikes} times: ${seldom.join(", ")}`)
+  if (seldom.length > 0 || results.some(Report.isFailed)) return yield* new FaultsFound()
 })).pipe(Command.withDescription("Buyers, while faults strike on a seeded schedule; 0 if all was as it must be after each"))
 
 faults.pipe(

@@ -25,7 +25,7 @@ const directory = Config.String("MARKETPLACE_DATA").pipe(Config.withDefault(".da
 /** PostgreSQL by `DATABASE_OWNER_URL`, or the embedded one. */
 const postgres = Layer.unwrap(Effect.gen(function*() {
   const given = yield* Config.option(Config.Redacted("DATABASE_OWNER_URL"))
-  const embedded = PostgresServer.layerEmbedded({ directory: `${yield* directory}/postgres`, settings: { max_connections: "200" } })
+  const embedded = PostgresServer.layerEmbedded({ directory: `${yield* directory}/${Running.postgresFolder.full}`, settings: { max_connections: "200" } })
   return Option.isSome(given) ? Layer.orDie(PostgresServer.layerConfig) : embedded
 }))
 

@@ -56,7 +56,7 @@ const marketplace = Layer.unwrap(Effect.gen(function*() {
     Layer.provide(Schemas.layer(databaseSchemas)),
     Layer.provide([Commands.layer, Health.layer, NodeCrypto.layerSecureRandom]),
     Layer.provide(PostgresRoute.layerConfig),
-    Layer.provide(PostgresServer.layerEmbedded({ directory: `${directory}/postgres` })),
+    Layer.provide(PostgresServer.layerEmbedded({ directory: `${directory}/${Running.postgresFolder.embedded}` })),
     Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: settings })))
   )
 }))

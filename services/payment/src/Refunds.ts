@@ -45,6 +45,7 @@ export const Refunds = Layer.unwrap(Effect.gen(function*() {
       case "Unclear":
         if (refund.status === "SUBMITTING") yield* repository.updateRefund(refund, lose)
     }
+    yield* crashPoint("refund.settled")
     yield* repository.postponeRefund(id, retryAfter(looks))
   })
 

@@ -36,6 +36,7 @@ export const Resolver = Layer.unwrap(Effect.gen(function*() {
     const { answered, finding } = yield* ask(payment)
     yield* crashPoint("resolver.answered")
     const settled = finding._tag === "Unclear" || finding._tag === "NotSent" ? payment : yield* settlement.take(payment, finding)
+    yield* crashPoint("resolver.settled")
     if (answered && settled.status !== payment.status) yield* repository.hastenUnknown
     if (settled.status !== payment.status) return
     if (payment.status === "UNKNOWN" && age > Duration.toSeconds(reviewAfter)) yield* settlement.change(payment, escalate)

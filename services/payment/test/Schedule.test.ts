@@ -25,4 +25,12 @@ describe("when a payment is looked at", () => {
       }
     }
   })
+
+  it("what was given up again soon, when the provider did not answer to a look, also to the last one", () => {
+    for (const status of givenUp) {
+      for (const age of [20, 60, 86_400]) {
+        assert.deepStrictEqual([1, 2, 4, 10, 11].map((count) => nextLook(status, looks(count, age, false))), [2, 4, 16, 30, 600])
+      }
+    }
+  })
 })

@@ -34,7 +34,8 @@ const retryPause = 250
 /** After so many requests without an answer a buyer is lost for good. */
 const mostRequests = 200
 
-const basic = (secret: string) => `Basic ${Buffer.from(`${secret}:`).toString("base64")}`
+/** How a merchant shows the provider who he is. */
+export const basic = (secret: string) => `Basic ${Buffer.from(`${secret}:`).toString("base64")}`
 
 const faultsOfProvider = [
   "TIME_OUT", "CAPTURE_TIME_OUT", "CAPTURE_SERVER_ERROR", "SERVER_ERROR", "CAPTURE_CUT", "SLOW", "NOT_FOUND", "DECLINE"
@@ -129,7 +130,8 @@ export const open = ({ buyers, habits, offers, places, random, tokens }: Options
   const buy = async (own: Random, key: string) => {
     const token = await tokens()
     const first = offers[own.between(0, offers.length - 1)]
-    const second = own.chance(0.5) ? offers.find(({ seller }) => seller !== first?.seller) : undefined
+    const others = offers.filter(({ seller }) => seller !== first?.seller)
+    const second = own.chance(0.5) ? others[own.between(0, others.length - 1)] : undefined
     const wanted = [first, second].flatMap((offer) => offer === undefined ? [] : [offer])
     const total = wanted.reduce((sum, { price }) => sum + price.amount, 0)
     const place = operation("place", token, `${key}-place`, "/v1/orders", {

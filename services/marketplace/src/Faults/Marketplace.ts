@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 import * as CrashPoints from "@marketplace/testing/CrashPoints"
 import * as FaultProxy from "@marketplace/testing/FaultProxy"
 import type { Servers } from "./Servers.ts"
+import { postgresFolder } from "../Running.ts"
 import * as Http from "./Http.ts"
 import type { Profile } from "./Schedule.ts"
 
@@ -36,7 +37,7 @@ export interface Marketplace {
 
 /** Short, so that a run sees the end of what it begins. */
 const settings: Readonly<Record<string, string>> = {
-  MARKETPLACE_PRODUCTS: "40",
+  MARKETPLACE_PRODUCTS: "100",
   ORDER_SWEEP_INTERVAL: "500 millis",
   ORDER_PLACING_TIMEOUT: "5 seconds",
   ORDER_PAYMENT_WINDOW: "8 seconds",
@@ -98,7 +99,7 @@ export const start = async (profile: Profile, directory: string, servers: Server
   const providerOf = () => Http.textAt(running(), "simulatorUrl")
 
   const databaseProxy = await FaultProxy.start(() => {
-    const port = Number(text(join(directory, "postgres", "port")).split(" ")[1])
+    const port = Number(text(join(directory, postgresFolder[profile], "port")).split(" ")[1])
     return port > 0 ? { host: "127.0.0.1", port } : undefined
   })
   const providerProxy = await FaultProxy.start(() => {
@@ -154,7 +155,7 @@ export const start = async (profile: Profile, directory: string, servers: Server
     starts: () => starts,
     pidOf: (name) => {
       if (name === "marketplace") return child?.pid
-      if (name === "postgres") return Number(text(join(directory, "postgres", "data", "postmaster.pid")).split("\n")[0]) || undefined
+      if (name === "postgres") return Number(text(join(directory, postgresFolder[profile], "data", "postmaster.pid")).split("\n")[0]) || undefined
       return child?.pid === undefined ? undefined : childOf(child.pid, `services/${name}/src/main.ts`)
     },
     stop: async () => {

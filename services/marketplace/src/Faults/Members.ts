@@ -25,9 +25,9 @@ const layer = (directory: string) =>
 
 /** Makes so many members, whom nobody has seen yet, and gives what signs in one of them each time it is asked. */
 export const arrive = async ({ directory, tokenPrivateKey }: Marketplace, count: number): Promise<() => Promise<string>> => {
-  const signer = TokenSigner.layer(Redacted.make(tokenPrivateKey()))
+  const signer = Layer.provideMerge(TokenSigner.layer(Redacted.make(tokenPrivateKey())), NodeCrypto.layerSecureRandom)
   const run = <A, E>(effect: Effect.Effect<A, E, SecureRandom.SecureRandom | TokenSigner>) =>
-    Effect.runPromise(effect.pipe(Effect.provide(signer), Effect.provide(NodeCrypto.layerSecureRandom)))
+    Effect.runPromise(Effect.provide(effect, signer))
   const ids = await run(Effect.gen(function*() {
     const random = yield* SecureRandom.SecureRandom
     const ids = yield* Effect.forEach(Array.from({ length: count }), () => Effect.map(random.uuidV7(), (id) => MemberId.make(id)))

@@ -2,12 +2,14 @@ import { Layer, Redacted } from "effect"
 import * as Database from "@marketplace/postgres/Database"
 import * as Cluster from "@marketplace/postgres/Embedded/Cluster"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
-import { readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { postgresFolder } from "../Running.ts"
 
 /** The embedded server of a marketplace that runs. Starts nothing. */
 export const serverOf = (directory: string): PostgresServer["Service"] => {
-  const read = (name: string) => readFileSync(join(directory, "postgres", name), "utf8")
+  const [folder = ""] = Object.values(postgresFolder).map((name) => join(directory, name)).filter((name) => existsSync(name))
+  const read = (name: string) => readFileSync(join(folder, name), "utf8")
   const [, port] = read("port").split(" ")
   const secret = read("password")
   return PostgresServer.at(Redacted.make(`postgres://${Cluster.owner}:${secret}@127.0.0.1:${port}/marketplace`), Redacted.make(secret))

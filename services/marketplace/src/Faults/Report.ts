@@ -27,12 +27,26 @@ const nameOf = ({ action }: Struck): string => {
 
 const listed = (counts: Iterable<readonly [string, number]>) => [...counts].map(([name, count]) => `${name} ${count}`).join(", ")
 
+/** How often each fault hit, in runs that count; all crash points are there. */
+export const strikesOf = (results: ReadonlyArray<Result>): ReadonlyMap<string, number> => {
+  const strikes = new Map<string, number>(crashPoints.map((point) => [point, 0]))
+  for (const { struck } of results.filter((result) => !isVoid(result))) {
+    for (const one of struck) if (one.hit) strikes.set(nameOf(one), (strikes.get(nameOf(one)) ?? 0) + 1)
+  }
+  return strikes
+}
+
+/** Crash points that were struck less often than that. */
+export const tooSeldom = (results: ReadonlyArray<Result>, least: number): ReadonlyArray<string> => {
+  const strikes = strikesOf(results)
+  return crashPoints.filter((point) => (strikes.get(point) ?? 0) < least)
+}
+
 /** For people: how often each fault hit in runs that count, and how to repeat those that failed. */
 export const render = (profile: string, results: ReadonlyArray<Result>): string => {
-  const strikes = new Map<string, number>(crashPoints.map((point) => [point, 0]))
+  const strikes = strikesOf(results)
   const planned = new Map<string, number>()
-  for (const { providerFaults, struck } of results.filter((result) => !isVoid(result))) {
-    for (const one of struck) if (one.hit) strikes.set(nameOf(one), (strikes.get(nameOf(one)) ?? 0) + 1)
+  for (const { providerFaults } of results.filter((result) => !isVoid(result))) {
     for (const [name, count] of Object.entries(providerFaults)) planned.set(name, (planned.get(name) ?? 0) + count)
   }
   const failed = results.filter(isFailed)

@@ -24,7 +24,7 @@ export interface Result {
   readonly settledAfter: number
   /** How many operations ended in each way. */
   readonly operations: { readonly acknowledged: number; readonly refused: number; readonly unknown: number }
-  /** Of the faults planned at the provider, by name. */
+  /** How often each of the faults planned at the provider struck. */
   readonly providerFaults: Readonly<Record<string, number>>
 }
 
@@ -44,8 +44,16 @@ const countOf = (purchases: ReadonlyArray<Purchase>) => {
   }
 }
 
+/** What a buyer who is still there last heard. */
+const pending = (purchase: Purchase): ReadonlyArray<string> => {
+  const last = operationsOf(purchase).at(-1)
+  return purchase.over || last === undefined ? [] : [`a buyer waits: ${last.name} ${last.request.path}: ${JSON.stringify(last.outcomes.at(-1))}`]
+}
+
 /** Looks again and again at what does not fit yet, until all fits or the time is over. */
-const settle = async (marketplace: Marketplace, places: Buyers.Places, purchases: ReadonlyArray<Purchase>, end: number) => {
+const settle = async (marketplace: Marketplace, places: Buyers.Places, purchases: ReadonlyArray<Purchase>, waits: (problems: ReadonlyArray<string>) => void) => {
+  const end = performance.now() + bound
+  let tellAt = performance.now() + 15_000
   let open = purchases
   const standings = new Map<Purchase, Truth.Standing>()
   for (;;) {
@@ -68,6 +76,10 @@ const settle = async (marketplace: Marketplace, places: Buyers.Places, purchases
       problems = [error.message]
     }
     if (problems.length === 0 || performance.now() > end) return { problems, standings }
+    if (performance.now() > tellAt) {
+      waits(problems.slice(0, 3))
+      tellAt += 15_000
+    }
     await sleep(500)
   }
 }
@@ -128,25 +140,28 @@ export const run = async ({ marketplace, offers, schedule, tell, tokens }: Optio
 
   await heal(marketplace)
   const healed = performance.now()
+  const waits = (problems: ReadonlyArray<string>) => tell({ seed, waitsFor: problems, since: Math.round((performance.now() - healed) / 1000) })
   if (!(await until(bound, marketplace.serves))) problems.push("it does not serve within 60 s")
-  await Promise.race([crowd.close(), sleep(bound)])
+  const left = crowd.close()
+  for (let n = 0; n < 4 && !(await Promise.race([left.then(() => true), sleep(bound / 4, false)])); n++) waits(crowd.purchases.flatMap(pending))
   const counted = countOf(crowd.purchases)
-  const settled = await settle(marketplace, places, crowd.purchases, healed + bound)
+  const settled = await settle(marketplace, places, crowd.purchases, waits)
   problems.push(...settled.problems)
   const settledAfter = (performance.now() - healed) / 1000
+  if (settledAfter > bound / 1000 && problems.length === 0) problems.push(`it took ${settledAfter.toFixed(1)} s to settle`)
 
   if (problems.length === 0) {
     problems.push(...await askAgain(places, crowd.purchases, performance.now() + bound))
     const after = await standingsNow(places, crowd.purchases)
     problems.push(...changed(settled.standings, after))
     // What was asked again may have begun something new.
-    problems.push(...(await settle(marketplace, places, crowd.purchases, performance.now() + bound)).problems)
+    problems.push(...(await settle(marketplace, places, crowd.purchases, waits)).problems)
   }
   problems.push(...await Invariants.verify(marketplace))
 
-  const providerFaults: Record<string, number> = {}
-  for (const { script } of crowd.purchases.flatMap(({ attempts }) => attempts)) {
-    if (script !== undefined) providerFaults[script] = (providerFaults[script] ?? 0) + 1
-  }
+  const providerFaults = await Truth.strikesOf(places, crowd.purchases).catch((error: unknown) => {
+    problems.push(String(error))
+    return {}
+  })
   return { seed, struck, problems, settledAfter, operations: counted, providerFaults }
 }

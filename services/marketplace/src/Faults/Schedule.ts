@@ -57,8 +57,8 @@ const usual: Habits = { abandons: 0.15, paysLate: 0.12, meetsFault: 0.35, hangsU
 /** Points that few buyers lead to get more of those. */
 const habitsFor = (points: ReadonlyArray<CrashPoint>): Habits => ({
   ...usual,
-  ...(points.some((point) => point.startsWith("refund.")) ? { paysLate: 0.5 } : {}),
-  ...(points.includes("resolver.answered") ? { meetsFault: 0.7 } : {}),
+  ...(points.some((point) => point.startsWith("refund.")) ? { paysLate: 0.5, meetsFault: 0.7 } : {}),
+  ...(points.some((point) => point.startsWith("resolver.")) ? { meetsFault: 0.7 } : {}),
   ...(points.includes("expiry.sealed") ? { abandons: 0.5 } : {})
 })
 

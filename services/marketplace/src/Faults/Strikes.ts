@@ -3,6 +3,7 @@ import { SqlClient } from "effect/sql"
 import type { FaultProxy } from "@marketplace/testing/FaultProxy"
 import { createConnection } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
+import { basic } from "./Buyers.ts"
 import * as Http from "./Http.ts"
 import { type Marketplace, stateOf, until } from "./Marketplace.ts"
 import * as Owner from "./Owner.ts"
@@ -78,7 +79,7 @@ const switchProvider = (marketplace: Marketplace, down: boolean) =>
     method: "PUT",
     path: "/script",
     body: { down },
-    headers: { authorization: `Basic ${Buffer.from(`${marketplace.providerSecret()}:`).toString("base64")}` }
+    headers: { authorization: basic(marketplace.providerSecret()) }
   })
 
 const providerDown = async (marketplace: Marketplace, millis: number) => {
@@ -87,7 +88,7 @@ const providerDown = async (marketplace: Marketplace, millis: number) => {
   const now = await Http.send(marketplace.provider(), {
     method: "GET",
     path: "/script",
-    headers: { authorization: `Basic ${Buffer.from(`${marketplace.providerSecret()}:`).toString("base64")}` }
+    headers: { authorization: basic(marketplace.providerSecret()) }
   })
   await switchProvider(marketplace, false)
   const applied = now.kind === "answer" ? Number(Http.field(now.body, "applied")) : 0

@@ -1,4 +1,4 @@
-import type { Places } from "./Buyers.ts"
+import { basic, type Places } from "./Buyers.ts"
 import { acknowledged, answerOf, contradictions, type Purchase } from "./History.ts"
 import * as Http from "./Http.ts"
 
@@ -22,7 +22,7 @@ export interface Movements {
 export const journal = async ({ provider, providerSecret }: Places): Promise<ReadonlyMap<string, Movements>> => {
   const found = new Map<string, Movements>()
   for (let after = 0;;) {
-    const page = await read(provider(), `/journal?after=${after}&limit=10000`, `Basic ${Buffer.from(`${providerSecret}:`).toString("base64")}`)
+    const page = await read(provider(), `/journal?after=${after}&limit=10000`, basic(providerSecret))
     const entries = Http.listAt(page, "entries")
     for (const entry of entries) {
       const id = Http.textAt(entry, "orderId")
@@ -38,6 +38,20 @@ export const journal = async ({ provider, providerSecret }: Places): Promise<Rea
     }
     if (entries.length === 0) return found
   }
+}
+
+/** How often each fault struck that was planned at the provider for these purchases, by name. */
+export const strikesOf = async ({ provider, providerSecret }: Places, purchases: ReadonlyArray<Purchase>): Promise<Readonly<Record<string, number>>> => {
+  const counts: Record<string, number> = {}
+  for (const { create, script } of purchases.flatMap(({ attempts }) => attempts)) {
+    const id = Http.textAt(acknowledged(create)?.body, "id")
+    if (script === undefined || id === "") continue
+    for (const planned of Http.listAt(await read(provider(), `/script/${id}`, basic(providerSecret)), "faults")) {
+      const name = Http.textAt(planned, "fault")
+      counts[name] = (counts[name] ?? 0) + Number(Http.field(planned, "applied"))
+    }
+  }
+  return counts
 }
 
 /** What a buyer's order list and payments show now. */

@@ -27,10 +27,12 @@ export const find = Effect.fn("Installation.find")(function*(directory: string) 
     .map(({ url, variable }) => [variable, url] as const)
   const given = yield* Effect.forEach(["KAFKA_BROKERS", "SCHEMA_REGISTRY_URL", "MONGODB_URL"], (variable) =>
     Effect.map(Config.option(Config.String(variable)), Option.map((url) => [variable, url] as const)))
+  const files = yield* FileSystem.FileSystem
+  const hasEmbedded = yield* files.exists(path.join(directory, Running.postgresFolder.embedded))
   const servers = Object.fromEntries([...known, ...given.flatMap(Option.toArray)])
   const installation: Installation = {
     runs: running !== undefined,
-    inDocuments: (running?.profile ?? (servers.MONGODB_URL === undefined ? "embedded" : "full")) === "full",
+    inDocuments: (running?.profile ?? (hasEmbedded || servers.MONGODB_URL === undefined ? "embedded" : "full")) === "full",
     servers
   }
   return installation
@@ -60,7 +62,8 @@ export const layerServer = (directory: string) =>
     const path = yield* Path.Path
     const given = yield* Config.option(Config.Redacted("DATABASE_OWNER_URL"))
     if (Option.isSome(given)) return yield* built(PostgresServer.layerConfig)
-    const folder = path.join(directory, "postgres")
+    const { inDocuments } = yield* find(directory)
+    const folder = path.join(directory, Running.postgresFolder[inDocuments ? "full" : "embedded"])
     if (!(yield* files.exists(folder))) {
       return yield* new CannotCheck({
         message: `There is no marketplace in ${directory}. Start one (node marketplace.mjs start), or say where it is with ` +

@@ -6,6 +6,9 @@ const confirmationLease = 15
 /** The platform gave the attempt up, but a success may still turn up at the provider. */
 export const givenUp: ReadonlyArray<PaymentStatus> = ["EXPIRED", "CANCELLED", "FAILED"]
 
+/** 1, 2, 4 … up to 30 s; every 10 min once the provider has been silent for long. */
+const soon = ({ answered, looks }: Looks) => !answered && looks > 10 ? 600 : Math.min(2 ** looks, 30)
+
 /** So many seconds after it was given up an attempt is looked at again, however often that was done in between. */
 const lateLooks = [60, 600, 3_600, 86_400]
 
@@ -20,21 +23,23 @@ interface Looks {
 
 /**
  * When the resolver looks at an attempt again, in seconds; null: never. UNKNOWN is asked at 1, 2, 4 … up to 30 s while the
- * provider answers, and every 10 min after it has been silent for long.
+ * provider answers, and every 10 min after it has been silent for long; so is what was given up when the provider did not
+ * answer to a look.
  */
 export const nextLook = (
   status: PaymentStatus,
-  { age, answered, looks }: Looks = { looks: 0, age: 0, answered: true }
+  of: Looks = { looks: 0, age: 0, answered: true }
 ): number | null => {
   switch (status) {
     case "CONFIRMING":
       return confirmationLease
     case "UNKNOWN":
-      return !answered && looks > 10 ? 600 : Math.min(2 ** looks, 30)
+      return soon(of)
     case "EXPIRED":
     case "CANCELLED":
     case "FAILED":
-      return lateLooks.flatMap((at) => at > age ? [at - age] : [])[0] ?? null
+      // a look without an answer was none
+      return of.answered ? lateLooks.flatMap((at) => at > of.age ? [at - of.age] : [])[0] ?? null : soon(of)
     default:
       return null
   }
