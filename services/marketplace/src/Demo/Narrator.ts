@@ -1,4 +1,4 @@
-import { Clock, Console, Context, Effect, Layer, Ref, Schema } from "effect"
+import { Cause, Clock, Console, Context, Effect, Layer, Ref, Schema } from "effect"
 
 /** A step of the demo did not do what it should. */
 export class StepFailed extends Schema.TaggedError<StepFailed>()("StepFailed", { step: Schema.String, detail: Schema.String }) {}
@@ -18,7 +18,7 @@ export class Narrator extends Context.Service<Narrator, {
       chapter: (title) => Console.log(`\n${title}`),
       step: Effect.fnUntraced(function*(title, run, say = () => "") {
         const before = yield* Clock.currentTimeMillis
-        const result = yield* run.pipe(Effect.catchCause((cause) => new StepFailed({ step: title, detail: String(cause) })))
+        const result = yield* run.pipe(Effect.catchCause((cause) => new StepFailed({ step: title, detail: detailOf(cause) })))
         const after = yield* Clock.currentTimeMillis
         yield* Ref.update(count, (n) => n + 1)
         const told = say(result)
@@ -32,6 +32,11 @@ export class Narrator extends Context.Service<Narrator, {
     })
   }))
 }
+
+const detailOf = (cause: Cause.Cause<unknown>): string =>
+  cause.reasons.map((reason) =>
+    Cause.isFailReason(reason) && reason.error instanceof StepFailed ? reason.error.detail : Cause.pretty(Cause.fromReasons([reason]))
+  ).join("\n    ")
 
 /** Asks again until the answer is right; fails after ten seconds with the last answer. */
 export const until = <A, E, R>(ask: Effect.Effect<A, E, R>, right: (answer: A) => boolean): Effect.Effect<A, E | StepFailed, R> =>
