@@ -137,7 +137,10 @@ describe("embedded server", () => {
     yield* Effect.scoped(start(directory))
     const { gid, uid } = yield* Effect.promise(() => stat(join(directory, "data")))
     const stranger = yield* Effect.acquireRelease(
-      Effect.sync(() => spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"], root ? { gid, uid, cwd: "/" } : {})),
+      // the server's user may not be able to reach this Node
+      Effect.sync(() =>
+        root ? spawn("sleep", ["600"], { gid, uid, cwd: "/" }) : spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"])
+      ),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     )
     const pidFile = join(directory, "data", "postmaster.pid")
