@@ -1,7 +1,7 @@
 import { Clock, Duration, Effect, Metric } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient, type SqlError } from "effect/sql"
-import type { EventContext, EventName } from "@marketplace/schema/Topology"
+import type { EventContext } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import * as Codecs from "./Codecs.ts"
 import type { Envelope } from "./Envelope.ts"
@@ -20,17 +20,9 @@ export interface OutboxSource<E> {
   readonly listener: Listener
 }
 
-interface Row {
+interface Row extends Omit<Envelope, "context" | "occurredAt"> {
   readonly position: bigint
-  readonly id: string
-  readonly type: EventName
-  readonly streamKey: string
-  readonly sequence: number
   readonly occurredAt: Date
-  readonly traceparent: string | null
-  readonly causeId: string | null
-  readonly fingerprint: string
-  readonly body: Uint8Array
 }
 
 /**

@@ -18,17 +18,10 @@ export interface Entry extends Cursor {
   readonly envelope: Envelope | undefined
 }
 
-interface Row {
+interface Row extends Omit<Envelope, "context" | "occurredAt" | "body"> {
   readonly partition: number
   readonly position: bigint
-  readonly id: string
-  readonly type: EventName
-  readonly streamKey: string
-  readonly sequence: number
   readonly occurredAt: Date
-  readonly traceparent: string | null
-  readonly causeId: string | null
-  readonly fingerprint: string
   readonly body: Uint8Array | null
 }
 
