@@ -45,11 +45,12 @@ export const postgres = (context: EventContext, lease: Duration.Duration) =>
 
     const pending = Metrics.outboxPending(context)
     let held: ReadonlyArray<{ readonly partition: number; readonly epoch: bigint }> = []
-    let renewAt = 0
+    let renewAt = -Infinity
     let positions = new Map<string, bigint>()
 
     const renew = Effect.gen(function*() {
-      const now = yield* Clock.currentTimeMillis
+      // A wall clock that was set back would let the leases end.
+      const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
       if (now < renewAt) return
       held = yield* leases.claim<{ readonly partition: number }>("")
       yield* count

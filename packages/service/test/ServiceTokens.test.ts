@@ -78,6 +78,16 @@ describe("ServiceTokens", () => {
       yield* callee.verify(second, "payment")
     }))
 
+  it.effect("does not keep a token of the future when the clock is set back", () =>
+    Effect.gen(function*() {
+      const { callee, order, tokens } = yield* world
+      const caller = yield* tokens("order", order)
+      yield* TestClock.adjust("1 hour")
+      yield* caller.issue("payment")
+      yield* TestClock.setTime(1_800_000_000_000)
+      assert.strictEqual(yield* callee.verify(yield* caller.issue("payment"), "payment"), "order")
+    }))
+
   it.effect("changes a service's key", () =>
     Effect.gen(function*() {
       const { keySet, order, payment, tokens } = yield* world

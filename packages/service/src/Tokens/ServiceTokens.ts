@@ -5,8 +5,8 @@ import { generateKeys, importKeys, InvalidKey, JwkSet, readSigningKey } from "./
 
 const serviceToken: Kind = { typ: "service+jwt", lifetime: Duration.seconds(60) }
 
-/** One token serves all calls to a callee until so long before its end. */
-const renewal = Duration.seconds(10)
+/** Milliseconds for which one token serves all calls to a callee: its last ten seconds are left for calls under way. */
+const useful = Duration.toMillis(serviceToken.lifetime) - 10_000
 
 interface Options {
   readonly name: ServiceName
@@ -63,15 +63,16 @@ const make = Effect.fnUntraced(function*({ keySet, name, privatePem }: Options) 
   if (own === undefined) {
     return yield* new InvalidKey({ detail: `SERVICE_JWKS has no key of ${name} that fits SERVICE_PRIVATE_KEY` })
   }
-  const issued = new Map<ServiceName, { readonly token: Redacted.Redacted; readonly renewAt: number }>()
+  const issued = new Map<ServiceName, { readonly token: Redacted.Redacted; readonly at: number }>()
 
   return ServiceTokens.of({
     issue: Effect.fnUntraced(function*(callee) {
       const now = yield* Clock.currentTimeMillis
       const known = issued.get(callee)
-      if (known !== undefined && now < known.renewAt) return known.token
+      // A clock that was set back makes a token of the future, which nobody takes: it is not kept until then.
+      if (known !== undefined && now >= known.at && now < known.at + useful) return known.token
       const token = Redacted.make(yield* sign(serviceToken, { sub: name, aud: callee }, { kid: own.kid, privateKey }))
-      issued.set(callee, { token, renewAt: now + Duration.toMillis(serviceToken.lifetime) - Duration.toMillis(renewal) })
+      issued.set(callee, { token, at: now })
       return token
     }),
     verify: Effect.fnUntraced(function*(token, callee) {
