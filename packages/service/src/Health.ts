@@ -1,7 +1,8 @@
-import { Clock, Context, Duration, Effect, Exit, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Exit, Layer, type Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { LoopHealth } from "@marketplace/events/Loop"
+import { monotonicMillis } from "./Rpc/Deadline.ts"
 
 export interface Report {
   readonly ready: boolean
@@ -44,10 +45,10 @@ export class Health extends Context.Service<Health, {
 
     const registerLoop = Effect.fnUntraced(function*(name: string, within: Duration.Input) {
       const longest = Duration.toMillis(Duration.fromInputUnsafe(within))
-      let last = yield* Clock.currentTimeMillis
-      yield* register(name, Effect.flatMap(Clock.currentTimeMillis, (now) =>
+      let last = yield* monotonicMillis
+      yield* register(name, Effect.flatMap(monotonicMillis, (now) =>
         now - last <= longest ? Effect.void : Effect.fail(`the last success was ${Math.round((now - last) / 1000)} s ago`)))
-      return Effect.map(Clock.currentTimeMillis, (now) => {
+      return Effect.map(monotonicMillis, (now) => {
         last = now
       })
     })

@@ -1,8 +1,9 @@
-import { Clock, Context, Duration, Effect, Layer, Option, Result } from "effect"
+import { Context, Duration, Effect, Layer, Option, Result } from "effect"
 import { HttpEffect, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { IpNetwork, NetAddress } from "effect/net"
 import { RateLimiter } from "effect/persistence"
 import { TooManyRequests, Unavailable } from "@marketplace/schema/Problems"
+import { monotonicMillis } from "@marketplace/service/Rpc/Deadline"
 import { Settings } from "./Settings.ts"
 
 /** Requests that are counted together. */
@@ -76,9 +77,9 @@ const forgetfulStore = Effect.gen(function*() {
   const make = Effect.scoped(Effect.map(Layer.build(Layer.fresh(RateLimiter.layerStoreMemory)), (built) =>
     Context.get(built, RateLimiter.RateLimiterStore)))
   let store = yield* make
-  let madeAt = yield* Clock.currentTimeMillis
+  let madeAt = yield* monotonicMillis
   const current = Effect.gen(function*() {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* monotonicMillis
     if (now - madeAt > Duration.toMillis("1 hour")) {
       madeAt = now
       store = yield* make

@@ -35,6 +35,7 @@ export const join = (
 ) =>
   Effect.gen(function*() {
     const clock = yield* Clock.Clock
+    const millis = () => Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
     const scope = yield* Effect.scope
     const lanes = yield* FiberMap.make<string>()
     const broken = yield* Deferred.make<never, TransportUnavailable>()
@@ -45,7 +46,7 @@ export const join = (
     const lags = new Map<string, number>()
     let generation = 0
     let joined = false
-    let alive = clock.currentTimeMillisUnsafe()
+    let alive = millis()
 
     const consumer: Consumer = yield* Effect.acquireRelease(
       Effect.sync(() => kafka.consumer({
@@ -62,7 +63,7 @@ export const join = (
     )
 
     const isAlive = () => {
-      alive = clock.currentTimeMillisUnsafe()
+      alive = millis()
     }
     const newGeneration = () => {
       generation++
@@ -102,7 +103,7 @@ export const join = (
 
     const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: number) {
       const settle = Effect.suspend(() => mine === generation ? Effect.void : new Fenced({ consumer: name }))
-      let committed = clock.currentTimeMillisUnsafe()
+      let committed = millis()
       for (const messages of Array.chunksOf(payload.batch.messages, handedOver)) {
         const envelopes = yield* Effect.forEach(messages, Effect.fnUntraced(function*(message) {
           const type = typeOf(message, types)
@@ -115,10 +116,10 @@ export const join = (
         const deliveries = envelopes.flatMap((envelope) => envelope === undefined ? [] : [{ envelope, settle }])
         if (deliveries.length > 0) yield* handle(deliveries)
         const last = messages[messages.length - 1]
-        if (last !== undefined && clock.currentTimeMillisUnsafe() - committed >= Duration.toMillis(commitEvery)) {
+        if (last !== undefined && millis() - committed >= Duration.toMillis(commitEvery)) {
           yield* commit(payload, mine, last.offset)
           yield* measure(payload, context, last.offset)
-          committed = clock.currentTimeMillisUnsafe()
+          committed = millis()
         }
       }
       yield* commit(payload, mine, payload.batch.lastOffset())
@@ -152,7 +153,7 @@ export const join = (
     })
 
     const watch = Effect.suspend(() =>
-      clock.currentTimeMillisUnsafe() - alive < Duration.toMillis(stalledAfter)
+      millis() - alive < Duration.toMillis(stalledAfter)
         ? Effect.void
         : new TransportUnavailable({ detail: `Kafka: the consumer ${name} has stalled`, cause: undefined })
     ).pipe(Effect.repeat(Schedule.spaced("5 seconds")), Effect.andThen(Effect.never))

@@ -1,7 +1,8 @@
-import { Clock, Duration, Effect, Semaphore } from "effect"
+import { Duration, Effect, Semaphore } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { Unavailable } from "@marketplace/schema/Problems"
 import type { KeyObject } from "node:crypto"
+import { monotonicMillis } from "../Rpc/Deadline.ts"
 import { type FindKey, importKeys, JwkSet } from "./Keys.ts"
 
 /** How often the set is read in any case, so that a key that was taken out of it is refused from then on. */
@@ -34,7 +35,7 @@ export const remoteKeys = Effect.fnUntraced(function*(url: string) {
     })),
     Effect.as(true),
     Effect.catch((error) => Effect.as(Effect.logWarning("The public keys cannot be read", error), false)),
-    Effect.tap((success) => Effect.map(Clock.currentTimeMillis, (now) => {
+    Effect.tap((success) => Effect.map(monotonicMillis, (now) => {
       readAgain = now + (success ? cooldown : cooldownAfterFailure)
     }))
   )
@@ -47,7 +48,7 @@ export const remoteKeys = Effect.fnUntraced(function*(url: string) {
 
   // Who waited for its turn finds what the one before has read.
   const readFor = Effect.fnUntraced(function*(kid: string) {
-    const now = yield* Clock.currentTimeMillis
+    const now = yield* monotonicMillis
     if (!known?.has(kid) && now >= readAgain) yield* read
   })
 
