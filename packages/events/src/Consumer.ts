@@ -8,7 +8,7 @@ import * as TraceContext from "@marketplace/telemetry/TraceContext"
 import * as Codecs from "./Codecs.ts"
 import * as Letters from "./DeadLetters.ts"
 import type { Envelope } from "./Envelope.ts"
-import { type Delivery, EventTransport, Fenced } from "./EventTransport.ts"
+import { type Delivery, EventTransport, Fenced, type Settle } from "./EventTransport.ts"
 import { CurrentCause } from "./Outbox.ts"
 import { persist } from "./Persistence.ts"
 import { isTemporary } from "./Unavailability.ts"
@@ -47,6 +47,9 @@ const call = <N extends EventName>(
 }
 
 const aboutOf = ({ id, occurredAt, sequence, streamKey }: Envelope): About => ({ eventId: id, streamKey, sequence, occurredAt })
+
+/** So long a transaction for several events may take. */
+const together = "2 seconds"
 
 /** The first line, bounded: what is kept with the event must not hold whole requests. */
 const reasonOf = (cause: Cause.Cause<unknown>): string => Cause.pretty(cause).split("\n", 1)[0]?.slice(0, 500) ?? ""
@@ -94,7 +97,7 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
     })
 
   /** All of them in one transaction, so that most of its cost is shared. */
-  const consume = (deliveries: ReadonlyArray<Delivery>) =>
+  const consume = <D extends Delivery>(deliveries: ReadonlyArray<D>, settle: Settle<D>) =>
     sql.withTransaction(Effect.gen(function*() {
       const received = yield* receive(deliveries.map(({ envelope }) => envelope))
       const outcomes = yield* Effect.forEach(deliveries, ({ envelope }, n) =>
@@ -106,21 +109,23 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
           yield* Effect.annotateCurrentSpan(Names.Event.outcome, outcome)
           return outcome
         }).pipe(spanned(envelope)))
-      yield* deliveries[deliveries.length - 1]?.settle ?? Effect.void
+      yield* settle(deliveries)
       yield* crashPoint("consumer.applied")
       return outcomes
     })).pipe(Effect.tap(crashPoint("consumer.committed")))
 
-  const park = ({ envelope, settle }: Delivery, cause: Cause.Cause<unknown>) =>
-    sql.withTransaction(Effect.gen(function*() {
+  const park = <D extends Delivery>(delivery: D, settle: Settle<D>, cause: Cause.Cause<unknown>) => {
+    const { envelope } = delivery
+    return sql.withTransaction(Effect.gen(function*() {
       const [first] = yield* receive([envelope])
       if (first?.isNew === true) yield* letters.park(envelope, reasonOf(cause))
-      yield* settle
+      yield* settle([delivery])
       const outcome: Metrics.ConsumerOutcome = first?.isNew === true ? "parked" : "duplicate"
       return [outcome]
     })).pipe(
       Effect.tap(() => Effect.logError(`${consumer} parked ${envelope.type} ${envelope.id} of ${envelope.streamKey}`, cause))
     )
+  }
 
   const note = Effect.fnUntraced(function*({ occurredAt, type }: Envelope, outcome: Metrics.ConsumerOutcome) {
     yield* Metric.update(Metrics.consumerEvents(consumer, type, outcome), 1)
@@ -131,10 +136,10 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
   })
 
   /** Returns when the event took effect, or is parked. */
-  const handleOne = (delivery: Delivery): Effect.Effect<void, Fenced> => {
+  const handle = <D extends Delivery>(delivery: D, settle: Settle<D>): Effect.Effect<void, Fenced> => {
     const { envelope } = delivery
-    return consume([delivery]).pipe(
-      Effect.catchCauseIf((cause) => !isFenced(cause) && !isTemporary(cause), (cause) => park(delivery, cause)),
+    return consume([delivery], settle).pipe(
+      Effect.catchCauseIf((cause) => !isFenced(cause) && !isTemporary(cause), (cause) => park(delivery, settle, cause)),
       // Not to be repeated.
       Effect.catchCauseIf(isFenced, () => Effect.succeed("fenced" as const)),
       Effect.tapCause(() => note(envelope, "retried")),
@@ -146,15 +151,15 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
     )
   }
 
-  /** Together as long as nothing is wrong; then one by one, so that one event's trouble is not the others'. */
-  const handle = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void, Fenced> => {
-    const oneByOne = Effect.forEach(deliveries, handleOne, { discard: true })
-    return deliveries.length === 1 ? oneByOne : consume(deliveries).pipe(
+  /** As long as nothing is wrong, and nobody keeps them waiting: one event's trouble is not the others'. */
+  const handleAll = <D extends Delivery>(deliveries: ReadonlyArray<D>, settle: Settle<D>): Effect.Effect<boolean> =>
+    consume(deliveries, settle).pipe(
+      Effect.timeout(together),
       Effect.flatMap((outcomes) =>
         Effect.forEach(deliveries, ({ envelope }, n) => note(envelope, outcomes[n] ?? "consumed"), { discard: true })),
-      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : oneByOne)
+      Effect.as(true),
+      Effect.catchCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.interrupt : Effect.succeed(false))
     )
-  }
 
   /** The first event of a parked stream, in a transaction of its own; false when none is left. */
   const replayNext = (stream: Letters.ParkedStream) =>
@@ -179,7 +184,7 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
     ))
 
   yield* Effect.ignore(countLetters)
-  return { handle, deadLetters: Letters.DeadLetters.of({ list: letters.list, replay }) }
+  return { handle, handleAll, deadLetters: Letters.DeadLetters.of({ list: letters.list, replay }) }
 })
 
 const isFenced = (cause: Cause.Cause<unknown>) =>
@@ -192,9 +197,9 @@ const isFenced = (cause: Cause.Cause<unknown>) =>
 export const layer = <C extends EventContext, E, R>(consumer: C, handlers: Effect.Effect<Handlers<C> & AnyHandlers, E, R>) =>
   Layer.effect(Letters.DeadLetters, Effect.gen(function*() {
     const transport = yield* EventTransport
-    const { deadLetters, handle } = yield* make(consumer, yield* handlers)
+    const { deadLetters, ...handling } = yield* make(consumer, yield* handlers)
     const types: ReadonlySet<EventName> = new Set(consumed[consumer])
     const contexts = [...new Set(consumed[consumer].map(Codecs.contextOf))]
-    if (contexts.length > 0) yield* Effect.forkScoped(transport.subscribe({ consumer, contexts, types, handle }))
+    if (contexts.length > 0) yield* Effect.forkScoped(transport.subscribe({ consumer, contexts, types, ...handling }))
     return deadLetters
   }))

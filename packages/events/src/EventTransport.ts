@@ -22,12 +22,14 @@ export const handedOver = 20
 /** An event handed to a consumer. */
 export interface Delivery {
   readonly envelope: Envelope
-  /**
-   * Marks the event as consumed. Run inside the transaction of the effect: the PostgreSQL log moves its offset there and
-   * refuses a transaction of an instance that lost the partition; Kafka commits its offset after `handle` has returned.
-   */
-  readonly settle: Effect.Effect<void, Fenced | SqlError.SqlError>
 }
+
+/**
+ * Marks events as consumed, and with each of them those before it in its partition. Run inside the transaction of their
+ * effects: the PostgreSQL log moves its offsets there and refuses a transaction of an instance that lost a partition; Kafka
+ * commits its offset later.
+ */
+export type Settle<D extends Delivery> = (deliveries: ReadonlyArray<D>) => Effect.Effect<void, Fenced | SqlError.SqlError>
 
 export interface Subscription {
   /** The name under which offsets are kept; one per service. */
@@ -36,10 +38,12 @@ export interface Subscription {
   /** Others are skipped by header, before anything is decoded. */
   readonly types: ReadonlySet<EventName>
   /**
-   * Called with some events of one partition, at least one, in their order; for different partitions at once. Returns only
-   * when all are dealt with. To settle one is to settle those before it.
+   * Deals with some events of one context, those of a stream in their order: with all of them, or with none and says false.
+   * They are then handed over one by one.
    */
-  readonly handle: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, Fenced>
+  readonly handleAll: <D extends Delivery>(deliveries: ReadonlyArray<D>, settle: Settle<D>) => Effect.Effect<boolean>
+  /** Called with the next event of a partition, for different partitions at once. Returns only when it is dealt with. */
+  readonly handle: <D extends Delivery>(delivery: D, settle: Settle<D>) => Effect.Effect<void, Fenced>
 }
 
 /**

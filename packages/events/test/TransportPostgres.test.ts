@@ -29,13 +29,13 @@ const follow = (got: Array<Envelope>) =>
       consumer: "product",
       contexts: ["order"],
       types: new Set(["OrderStatusChanged"]),
-      handle: (deliveries) =>
-        Effect.forEach(
-          deliveries,
-          ({ envelope, settle }) =>
-            Effect.andThen(Effect.catchTag(settle, "SqlError", Effect.die), Effect.sync(() => got.push(envelope))),
-          { discard: true }
-        )
+      handleAll: (deliveries, settle) =>
+        settle(deliveries).pipe(
+          Effect.andThen(Effect.sync(() => got.push(...deliveries.map(({ envelope }) => envelope)))),
+          Effect.as(true),
+          Effect.orDie
+        ),
+      handle: () => Effect.die(new Error("Together nothing was wrong"))
     })))
 
 const inLog = World.ask<{ position: bigint; eventId: string }>(

@@ -7,7 +7,7 @@ import type { EventContext, EventName } from "@marketplace/schema/Topology"
 import * as Consumer from "../src/Consumer.ts"
 import { DeadLetters } from "../src/DeadLetters.ts"
 import type { Envelope } from "../src/Envelope.ts"
-import { type Delivery, EventTransport, Fenced, TransportUnavailable } from "../src/EventTransport.ts"
+import { type Delivery, EventTransport, Fenced, type Settle, TransportUnavailable } from "../src/EventTransport.ts"
 import { Outbox } from "../src/Outbox.ts"
 import * as Relay from "../src/Relay.ts"
 import * as World from "./World.ts"
@@ -22,6 +22,10 @@ interface Suite {
   readonly install: Effect.Effect<ProcessOf, never, Scope.Scope>
 }
 
+interface Given extends Delivery {
+  readonly settle: ReturnType<Settle<Delivery>>
+}
+
 const orderEvents: ReadonlySet<EventName> = new Set(["OrderStatusChanged"])
 
 /** Every implementation of `EventTransport` keeps these promises. Consumers keep their state in PostgreSQL in any case. */
@@ -33,17 +37,18 @@ export const transportContract = (name: string, { install }: Suite) => {
     )
 
   /** Subscribes in the background; what is handed over is also settled, unless `handle` says otherwise. */
-  const subscribe = (consumer: EventContext, handle: (delivery: Delivery) => Effect.Effect<void, Fenced>, types = orderEvents) =>
+  const subscribe = (consumer: EventContext, handle: (delivery: Given) => Effect.Effect<void, Fenced>, types = orderEvents) =>
     Effect.flatMap(EventTransport, (transport) =>
       Effect.forkScoped(transport.subscribe({
         consumer,
         contexts: ["order"],
         types,
-        handle: (deliveries) => Effect.forEach(deliveries, handle, { discard: true })
+        handleAll: () => Effect.succeed(false),
+        handle: (delivery, settle) => handle({ ...delivery, settle: settle([delivery]) })
       })))
 
   /** First occurrences only: delivery is at least once. */
-  const recordIn = (got: Array<Envelope>) => ({ envelope, settle }: Delivery) =>
+  const recordIn = (got: Array<Envelope>) => ({ envelope, settle }: Given) =>
     settle.pipe(
       Effect.catchTag("SqlError", Effect.die),
       Effect.andThen(Effect.sync(() => got.some(({ id }) => id === envelope.id) ? undefined : got.push(envelope)))
@@ -156,7 +161,7 @@ export const transportContract = (name: string, { install }: Suite) => {
       const order = yield* World.start(processOf("order"))
       yield* order.run(publish("order", events))
       const got: Array<number> = []
-      const hangsAt2 = ({ envelope, settle }: Delivery) => {
+      const hangsAt2 = ({ envelope, settle }: Given) => {
         got.push(envelope.sequence)
         return envelope.sequence === 2 ? Effect.never : Effect.catchTag(settle, "SqlError", Effect.die)
       }
@@ -175,7 +180,7 @@ export const transportContract = (name: string, { install }: Suite) => {
       const keys = yield* newKeys(30)
       const order = yield* World.start(processOf("order"))
       const first = yield* World.start(processOf("product"))
-      const held = new Map<string, Delivery>()
+      const held = new Map<string, Given>()
       yield* first.run(subscribe("product", (delivery) => {
         held.set(delivery.envelope.id, delivery)
         return Effect.never

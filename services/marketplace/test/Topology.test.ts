@@ -55,7 +55,7 @@ const handled = Effect.fnUntraced(function*<E, R>(
         traceparent: null,
         causeId: null
       }
-      yield* handle([{ envelope, settle: Effect.void }])
+      yield* handle({ envelope }, () => Effect.void)
     }
     const letters = yield* list(100)
     const without = new Set(letters.filter(({ reason }) => reason?.includes("No handler")).map(({ type }) => type))

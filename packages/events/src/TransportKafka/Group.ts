@@ -30,7 +30,7 @@ const attempt = <A>(what: string, run: () => Promise<A>) =>
 export const join = (
   kafka: Kafka,
   settings: Settings,
-  { consumer: name, contexts, handle, types }: Subscription,
+  { consumer: name, contexts, handle, handleAll, types }: Subscription,
   toEnvelope: (context: EventContext, type: EventName, message: KafkaMessage) => Effect.Effect<Envelope | undefined>
 ) =>
   Effect.gen(function*() {
@@ -102,7 +102,7 @@ export const join = (
     }
 
     const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: number) {
-      const settle = Effect.suspend(() => mine === generation ? Effect.void : new Fenced({ consumer: name }))
+      const settle = () => mine === generation ? Effect.void : new Fenced({ consumer: name })
       let committed = millis()
       for (const messages of Array.chunksOf(payload.batch.messages, handedOver)) {
         const envelopes = yield* Effect.forEach(messages, Effect.fnUntraced(function*(message) {
@@ -113,8 +113,10 @@ export const join = (
           }
           return envelope
         }))
-        const deliveries = envelopes.flatMap((envelope) => envelope === undefined ? [] : [{ envelope, settle }])
-        if (deliveries.length > 0) yield* handle(deliveries)
+        const deliveries = envelopes.flatMap((envelope) => envelope === undefined ? [] : [{ envelope }])
+        if (deliveries.length > 0 && !(yield* handleAll(deliveries, settle))) {
+          yield* Effect.forEach(deliveries, (delivery) => handle(delivery, settle), { discard: true })
+        }
         const last = messages[messages.length - 1]
         if (last !== undefined && millis() - committed >= Duration.toMillis(commitEvery)) {
           yield* commit(payload, mine, last.offset)

@@ -1,10 +1,9 @@
-import { Array, Duration, Effect, FiberMap, Metric, Queue } from "effect"
-import type { SqlError } from "effect/sql"
+import { Duration, Effect, FiberMap, Metric, Queue } from "effect"
 import { PgClient } from "@effect/sql-pg"
 import type { EventContext } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import * as Codecs from "../Codecs.ts"
-import { Fenced, handedOver, type Subscription } from "../EventTransport.ts"
+import { type Delivery, Fenced, handedOver, type Subscription } from "../EventTransport.ts"
 import * as Leases from "../Leases.ts"
 import * as Loop from "../Loop.ts"
 import { persist } from "../Persistence.ts"
@@ -37,6 +36,8 @@ interface Held extends Log.Cursor {
   readonly epoch: bigint
   /** Read up to here; consumed up to the offset, which may be less. */
   position: bigint
+  /** What the offset was last moved to; behind those read after it that were not asked for. */
+  offset: bigint
   /** Its events are being handed over. */
   busy: boolean
   /** There may be more than was read. */
@@ -49,6 +50,26 @@ interface Feed {
   readonly listener: Listener
 }
 
+/** How far a partition is consumed. */
+interface Reached {
+  readonly one: Held
+  readonly position: bigint
+}
+
+/** An event that is to be handed over; when it is done, so are those after it that were not asked for. */
+interface Due extends Delivery, Reached {}
+
+const duesOf = (one: Held, entries: ReadonlyArray<Log.Entry>): ReadonlyArray<Due> => {
+  const dues: Array<Due> = []
+  let done = entries.at(-1)?.position ?? one.position
+  for (const { envelope, position } of entries.toReversed()) {
+    if (envelope === undefined) continue
+    dues.push({ envelope, one, position: done })
+    done = position - 1n
+  }
+  return dues.reverse()
+}
+
 const keyOf = ({ context, partition }: Omit<Offset, "position">) => `${context}/${partition}`
 
 /**
@@ -57,7 +78,7 @@ const keyOf = ({ context, partition }: Omit<Offset, "position">) => `${context}/
  */
 export const subscribe = (subscription: Subscription, owner: string, { acrossProcesses, batch, lease, poll }: Options) =>
   Effect.gen(function*() {
-    const { consumer, contexts, handle, types } = subscription
+    const { consumer, contexts, handle, handleAll, types } = subscription
     const sql = yield* PgClient.PgClient
     const wakeups = yield* Wakeups
     const offsets = sql.literal(`events.${consumer}_offset`)
@@ -76,31 +97,53 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
       Effect.map(wakeups.listen(`log/${context}`), (listener) => ({ context, listener, log: Log.make(sql, context) })))
     const wake = (context: EventContext) => feeds.find((feed) => feed.context === context)?.listener.wake ?? Effect.void
 
-    /** Moves the offset, unless another instance has the partition: then its epoch is another. */
-    const move = (one: Held, position: bigint): Effect.Effect<void, Fenced | SqlError.SqlError> =>
-      Effect.flatMap(
-        sql`update ${offsets} set position = ${position}
-          where context = ${one.context} and partition = ${one.partition} and epoch = ${one.epoch} returning epoch`,
-        (rows) => rows.length === 0 ? new Fenced({ consumer }) : Effect.void
+    /** Moves the offsets, unless another instance has one of the partitions: then its epoch is another. */
+    const settle = (reached: ReadonlyArray<Reached>) => {
+      const last = [...new Map(reached.map(({ one, position }) => [one, position]))]
+      const [context, partitions] = [last[0]?.[0].context, last.map(([{ partition }]) => partition)]
+      const [epochs, positions] = [last.map(([{ epoch }]) => epoch), last.map(([, position]) => position)]
+      return Effect.flatMap(
+        sql`update ${offsets} o set position = greatest(o.position, m.position)
+          from unnest(${partitions}::int[], ${epochs}::int8[], ${positions}::int8[]) as m (partition, epoch, position)
+          where o.context = ${context} and o.partition = m.partition and o.epoch = m.epoch returning o.partition`,
+        (rows) => rows.length < last.length ? new Fenced({ consumer }) : Effect.sync(() => {
+          for (const [one, position] of last) one.offset = position
+        })
       )
+    }
+
+    /** Where nothing was asked for, offsets move now and then only. */
+    const settleSkipped = Effect.forEach(contexts, (context) => {
+      const skipped = [...held.values()].filter((one) => one.context === context && !one.busy && one.offset < one.position)
+      return skipped.length === 0 ? Effect.void : Effect.catchTag(
+        settle(skipped.map((one) => ({ one, position: one.position }))), "Fenced", () => Effect.void)
+    }, { discard: true })
 
     const drop = (one: Held) => Effect.sync(() => held.get(keyOf(one)) === one && held.delete(keyOf(one)))
 
-    const work = Effect.fnUntraced(function*(one: Held, entries: ReadonlyArray<Log.Entry>) {
-      const deliveries = entries.flatMap(({ envelope, position }) =>
-        envelope === undefined ? [] : [{ envelope, settle: move(one, position) }])
-      for (const some of Array.chunksOf(deliveries, handedOver)) yield* handle(some)
-      const last = entries.at(-1)
-      if (last !== undefined && last.envelope === undefined) yield* move(one, last.position)
+    /** One by one, so that one event's trouble is not that of other partitions. */
+    const work = Effect.fnUntraced(function*(one: Held, dues: ReadonlyArray<Due>) {
+      for (const due of dues) yield* handle(due, settle)
       one.busy = false
       if (one.more) yield* wake(one.context)
     }, (effect, one) =>
       effect.pipe(
         Effect.catchTag("Fenced", () => drop(one)),
-        // What is left is a defect of the handler, or the offset of skipped events: read again from the stored offset.
+        // What is left is a defect of the handler: read again from the stored offset.
         Effect.catchCause((cause) =>
           Effect.andThen(Effect.logError(`${consumer} stopped at ${keyOf(one)} and begins again`, cause), drop(one)))
       ))
+
+    /** All partitions' events in as few transactions as possible; from where that does not succeed, each partition by itself. */
+    const handOver = Effect.fnUntraced(function*(dues: ReadonlyArray<Due>) {
+      let done = 0
+      while (done < dues.length && (yield* handleAll(dues.slice(done, done + handedOver), settle))) done += handedOver
+      const left = Map.groupBy(dues.slice(done), ({ one }) => one)
+      for (const { one } of dues) one.busy = left.has(one)
+      for (const [one, own] of left) {
+        if (held.get(keyOf(one)) === one) yield* FiberMap.run(working, keyOf(one), work(one, own))
+      }
+    })
 
     const succeeded = yield* Loop.register(`consumer.${consumer}`)
     const measure = (offsets: ReadonlyArray<Offset>) =>
@@ -111,6 +154,7 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
         ), { discard: true })
 
     const claim = Effect.gen(function*() {
+      yield* settleSkipped
       const rows = yield* leases.claim<Offset>("position")
       const mine = new Set(rows.map(keyOf))
       for (const [key, one] of held) {
@@ -122,7 +166,7 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
         const key = keyOf(row)
         if (held.get(key)?.epoch === row.epoch) continue
         yield* FiberMap.remove(working, key)
-        held.set(key, { ...row, busy: false, more: false })
+        held.set(key, { ...row, offset: row.position, busy: false, more: false })
         yield* wake(row.context)
       }
       yield* measure(rows)
@@ -146,14 +190,17 @@ export const subscribe = (subscription: Subscription, owner: string, { acrossPro
         if (idle.length === 0) return
         const entries = yield* Effect.withTracerEnabled(log.read(idle, types, batch), false)
         yield* learn(log, entries)
-        for (const one of idle) {
+        const dues = idle.flatMap((one) => {
           const own = entries.filter(({ partition }) => partition === one.partition)
           const last = own.at(-1)
           // It may have been lost while the log was read.
-          if (last === undefined || held.get(keyOf(one)) !== one) continue
-          Object.assign(one, { position: last.position, busy: true, more: own.length === batch })
-          yield* FiberMap.run(working, keyOf(one), work(one, own))
-        }
+          if (last === undefined || held.get(keyOf(one)) !== one) return []
+          const dues = duesOf(one, own)
+          Object.assign(one, { position: last.position, busy: dues.length > 0, more: own.length === batch })
+          return dues
+        })
+        yield* handOver(dues)
+        if (idle.some(({ busy, more }) => more && !busy)) yield* listener.wake
       })
       return Effect.forever(Effect.andThen(round.pipe(persist(`${consumer}: reading ${context}`)), listener.wait(poll)))
     }

@@ -45,10 +45,11 @@ export const read = Effect.fn("Verify.topics")(function*(expected: ReadonlySet<s
     consumer: `verify-${yield* random.uuidV4()}`,
     contexts,
     types,
-    handle: (deliveries) =>
+    handleAll: () => Effect.succeed(false),
+    handle: ({ envelope }) =>
       Effect.sync(() => {
         last = clock.currentTimeMillisUnsafe()
-        for (const { envelope } of deliveries) keep(envelope)
+        keep(envelope)
       })
   })
   const isQuiet = () => clock.currentTimeMillisUnsafe() - last > Duration.toMillis(patience)
