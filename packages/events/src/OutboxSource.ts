@@ -1,4 +1,4 @@
-import { Clock, Duration, Effect, Metric } from "effect"
+import { Duration, Effect, Metric } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { EventContext } from "@marketplace/schema/Topology"
@@ -6,6 +6,7 @@ import * as Metrics from "@marketplace/telemetry/Metrics"
 import * as Codecs from "./Codecs.ts"
 import type { Envelope } from "./Envelope.ts"
 import * as Leases from "./Leases.ts"
+import { monotonicMillis } from "./MonotonicMillis.ts"
 import { type Listener, Wakeups } from "./Wakeups.ts"
 
 /** Where a relay finds events that wait to be published. */
@@ -50,7 +51,7 @@ export const postgres = (context: EventContext, lease: Duration.Duration) =>
 
     const renew = Effect.gen(function*() {
       // A wall clock that was set back would let the leases end.
-      const now = Number((yield* Clock.monotonicTimeNanos) / 1_000_000n)
+      const now = yield* monotonicMillis
       if (now < renewAt) return
       held = yield* leases.claim<{ readonly partition: number }>("")
       yield* count

@@ -1,8 +1,12 @@
-import { Context, type Duration, Effect, Latch, Layer, type Scope } from "effect"
+import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"
+import { monotonicMillis } from "./MonotonicMillis.ts"
+
+/** What wakes comes in bursts: the first is answered at once, the rest together. */
+const spacing = Duration.millis(50)
 
 /** Waits for wake-ups of one topic. One that comes between two waits is not lost: the next wait returns at once. */
 export interface Listener {
-  /** Returns when woken, or after `atMost`. */
+  /** Returns when woken, or after `atMost`; under load not more often than every `spacing`, so that a round finds more to do. */
   readonly wait: (atMost: Duration.Input) => Effect.Effect<void>
   /** Wakes only this listener. */
   readonly wake: Effect.Effect<void>
@@ -31,10 +35,19 @@ export class Wakeups extends Context.Service<Wakeups, {
             Effect.tap(Latch.make(), (latch) => Effect.sync(() => of(topic).add(latch))),
             (latch) => Effect.sync(() => of(topic).delete(latch))
           ),
-          (latch): Listener => ({
-            wait: (atMost) => Effect.andThen(Effect.timeoutOption(latch.await, atMost), Effect.asVoid(latch.close)),
-            wake: Effect.asVoid(latch.open)
-          })
+          (latch): Listener => {
+            let returned = -Infinity
+            return {
+              wait: Effect.fnUntraced(function*(atMost) {
+                yield* Effect.timeoutOption(latch.await, atMost)
+                const early = returned + Duration.toMillis(spacing) - (yield* monotonicMillis)
+                if (early > 0) yield* Effect.sleep(early)
+                yield* latch.close
+                returned = yield* monotonicMillis
+              }),
+              wake: Effect.asVoid(latch.open)
+            }
+          }
         )
     })
   })

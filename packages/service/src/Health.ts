@@ -2,7 +2,7 @@ import { Context, Duration, Effect, Exit, Layer, type Scope } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { SqlClient } from "effect/sql"
 import { LoopHealth } from "@marketplace/events/Loop"
-import { monotonicMillis } from "./Rpc/Deadline.ts"
+import { monotonicMillis } from "@marketplace/events/MonotonicMillis"
 
 export interface Report {
   readonly ready: boolean

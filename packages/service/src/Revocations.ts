@@ -3,7 +3,7 @@ import type { SessionId } from "@marketplace/domain/User/Ids"
 import { Unavailable } from "@marketplace/schema/Problems"
 import { UserClient } from "./Clients.ts"
 import { Health } from "./Health.ts"
-import { monotonicMillis } from "./Rpc/Deadline.ts"
+import { monotonicMillis } from "@marketplace/events/MonotonicMillis"
 
 const interval = Duration.seconds(1)
 

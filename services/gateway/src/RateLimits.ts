@@ -3,7 +3,7 @@ import { HttpEffect, type HttpServerRequest, HttpServerResponse } from "effect/h
 import { IpNetwork, NetAddress } from "effect/net"
 import { RateLimiter } from "effect/persistence"
 import { TooManyRequests, Unavailable } from "@marketplace/schema/Problems"
-import { monotonicMillis } from "@marketplace/service/Rpc/Deadline"
+import { monotonicMillis } from "@marketplace/events/MonotonicMillis"
 import { Settings } from "./Settings.ts"
 
 /** Requests that are counted together. */

@@ -1,6 +1,7 @@
 import { Cause, Config, Effect, Exit, Metric, Option, Predicate, Schedule, Schema } from "effect"
 import { type Headers, HttpClient, HttpClientRequest } from "effect/http"
 import { type Rpc, RpcClient, RpcClientError } from "effect/rpc"
+import { monotonicMillis } from "@marketplace/events/MonotonicMillis"
 import { ServiceName, ServiceRefused } from "@marketplace/schema/Access"
 import { rpcClient } from "@marketplace/telemetry/Metrics"
 import { type Contract, layerSerialization, pathOf } from "./Contract.ts"
@@ -108,7 +109,7 @@ const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: 
     const translated = translate(tag)
     const measured = measure(tag)
     return Effect.fnUntraced(function*(payload: unknown) {
-      const begin = yield* Deadline.monotonicMillis
+      const begin = yield* monotonicMillis
       const deadline = Math.min(begin + timeout, yield* Deadline.Deadline)
       if (deadline <= begin) return yield* unavailable("was not called: the deadline is over")
       let lost: Lost | undefined
@@ -117,7 +118,7 @@ const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: 
         lost = error
         return spend()
       }
-      return yield* Deadline.monotonicMillis.pipe(
+      return yield* monotonicMillis.pipe(
         Effect.flatMap((now) => send(tag, payload, { headers: Deadline.tell(deadline - now) })),
         Effect.catchCauseIf(Cause.hasInterruptsOnly, () => new Stopped()),
         Effect.retry({ while: again, schedule: backoff }),
@@ -127,7 +128,7 @@ const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: 
           orElse: () => Effect.fail(lost ?? unavailable("gave no answer in time"))
         }),
         Effect.catchCause(translated),
-        Effect.onExit((exit) => Effect.flatMap(Deadline.monotonicMillis, (now) => measured(outcomeOf(exit), now - begin)))
+        Effect.onExit((exit) => Effect.flatMap(monotonicMillis, (now) => measured(outcomeOf(exit), now - begin)))
       )
     })
   }

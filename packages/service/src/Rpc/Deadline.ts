@@ -1,11 +1,9 @@
-import { Clock, Context, Effect, Option } from "effect"
+import { Context, Effect, Option } from "effect"
 import { Headers } from "effect/http"
+import { monotonicMillis } from "@marketplace/events/MonotonicMillis"
 
 /** By which the work of this fiber must have its answers, in milliseconds of the monotonic clock. Later answers find nobody. */
 export const Deadline = Context.Reference<number>("@marketplace/service/Deadline", { defaultValue: () => Infinity })
-
-/** Milliseconds that no correction of the wall clock moves. */
-export const monotonicMillis = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
 const header = "x-deadline-millis"
 

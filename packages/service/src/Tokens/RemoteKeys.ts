@@ -2,7 +2,7 @@ import { Duration, Effect, Semaphore } from "effect"
 import { HttpClient, HttpClientResponse } from "effect/http"
 import { Unavailable } from "@marketplace/schema/Problems"
 import type { KeyObject } from "node:crypto"
-import { monotonicMillis } from "../Rpc/Deadline.ts"
+import { monotonicMillis } from "@marketplace/events/MonotonicMillis"
 import { type FindKey, importKeys, JwkSet } from "./Keys.ts"
 
 /** How often the set is read in any case, so that a key that was taken out of it is refused from then on. */

@@ -4,7 +4,8 @@ import { Money, times } from "@marketplace/domain/Money"
 import { CallingService, ServiceName, ServiceOnly } from "@marketplace/schema/Access"
 import type { Calls } from "@marketplace/service/Rpc/Calls"
 import type { Contract } from "@marketplace/service/Rpc/Contract"
-import { Deadline, monotonicMillis } from "@marketplace/service/Rpc/Deadline"
+import { monotonicMillis } from "@marketplace/events/MonotonicMillis"
+import { Deadline } from "@marketplace/service/Rpc/Deadline"
 
 export class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { wanted: Schema.Int }) {}
 
