@@ -22,7 +22,7 @@ const pause = Schedule.spaced("50 millis")
 
 const connections = [1, 8, 32] as const
 
-const run = Effect.fn("bench")(function*(options: { readonly profile: "embedded" | "full"; readonly products: number; readonly short: boolean }) {
+const run = Effect.fn("bench")(function*(options: { readonly profile: "embedded" | "full"; readonly products: number; readonly short: boolean; readonly memory: number }) {
   const files = yield* FileSystem.FileSystem
   const size = options.short ? sizes.short : sizes.full
   const directory = yield* files.makeTempDirectoryScoped({ prefix: "marketplace-bench-" })
@@ -61,10 +61,16 @@ const run = Effect.fn("bench")(function*(options: { readonly profile: "embedded"
     const w3 = yield* Effect.forEach(connections, (n) => Workloads.purchases(target, others, n, n === 1 ? Math.ceil(size.purchases / 5) : size.purchases, `w3-${n}`))
     yield* say("W4: flash sale")
     const w4 = yield* Workloads.flashSale(target, flash, 100, size.buyers)
-    return { w3, w4 }
+    const memory: Array<number> = []
+    for (const nth of options.memory > 0 ? ["first", "second"] : []) {
+      yield* say(`memory: the ${nth} ${options.memory} purchases`)
+      yield* Workloads.purchases(target, others, 8, options.memory, `memory-${nth}`)
+      memory.push((yield* target.usage).rootMemory)
+    }
+    return { w3, w4, memory }
   })
   const before = yield* target.usage
-  const { w3, w4 } = yield* Effect.provide(shop, tokens(tokenPrivateKey))
+  const { memory, w3, w4 } = yield* Effect.provide(shop, tokens(tokenPrivateKey))
   const after = yield* target.usage
   const now = yield* Clock.currentTimeMillis
   const report: Report.Report = {
@@ -76,9 +82,14 @@ const run = Effect.fn("bench")(function*(options: { readonly profile: "embedded"
     w1,
     w3,
     w4,
-    w5: { relay: events["relay"] ?? 0, effect: events["effect"] ?? 0 },
+    w5: {
+      relay: events["relay"] ?? 0,
+      effect: events["effect"] ?? 0,
+      ageP50: events["ageP50"] ?? 0,
+      ageP99: events["ageP99"] ?? 0
+    },
     w7: target.startedIn,
-    memory: { before: before.rootMemory, after: after.rootMemory, all: after.memory }
+    memory: { before: before.rootMemory, after: after.rootMemory, all: after.memory, over: memory }
   }
   return report
 })
@@ -87,6 +98,7 @@ const bench = Command.make("bench", {
   profile: Flag.Literals("profile", ["embedded", "full"]).pipe(Flag.withDefault("embedded" as const)),
   products: Flag.Int("products").pipe(Flag.withDefault(10_000)),
   short: Flag.Boolean("short").pipe(Flag.withDefault(false)),
+  memory: Flag.Int("memory").pipe(Flag.withDefault(0), Flag.withDescription("also looks at memory after so many more purchases, twice")),
   json: Flag.String("json").pipe(Flag.optional),
   compare: Flag.String("compare").pipe(Flag.optional)
 }, Effect.fn(function*({ compare, json, ...options }) {

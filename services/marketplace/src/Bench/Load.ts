@@ -51,7 +51,7 @@ export interface Timing {
   readonly p99: number
 }
 
-const at = (sorted: ReadonlyArray<number>, share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+export const quantile = (sorted: ReadonlyArray<number>, share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
 
 /**
  * Runs an operation `count` times over so many connections, each in a closed loop.
@@ -80,7 +80,7 @@ export const run = async (
   }))
   const seconds = (performance.now() - begun) / 1000
   times.sort((a, b) => a - b)
-  return { operations: times.length, seconds, perSecond: times.length / seconds, p50: at(times, 0.5), p99: at(times, 0.99) }
+  return { operations: times.length, seconds, perSecond: times.length / seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99) }
 }
 
 /** @throws unless it holds */

@@ -21,10 +21,11 @@ export const Report = Schema.Struct({
   w1: Schema.Array(Result),
   w3: Schema.Array(Result),
   w4: Schema.Struct({ ...Result.fields, sold: Schema.Int, refused: Schema.Int, exact: Schema.Boolean }),
-  /** Per event. */
-  w5: Schema.Struct({ relay: Schema.Finite, effect: Schema.Finite }),
+  /** CPU per event; its age when it has its effect, a hundred a second, on the embedded transport. */
+  w5: Schema.Struct({ relay: Schema.Finite, effect: Schema.Finite, ageP50: Schema.Finite, ageP99: Schema.Finite }),
   w7: Schema.Finite,
-  memory: Schema.Struct({ before: Schema.Finite, after: Schema.Finite, all: Schema.Finite })
+  /** `over`: after many more purchases, and after as many again. */
+  memory: Schema.Struct({ before: Schema.Finite, after: Schema.Finite, all: Schema.Finite, over: Schema.Array(Schema.Finite) })
 })
 export type Report = typeof Report.Type
 
@@ -69,10 +70,12 @@ export const render = (report: Report, earlier?: Report): string => {
     row(["W4 flash sale, per buyer", number(report.w4.perSecond, 1), number(report.w4.p50, 1), number(report.w4.p99, 1), number(report.w4.cpu)]),
     row(["W5 relay and transport, per event", "", "", "", number(report.w5.relay)]),
     row(["W5 consumer's effect, per event", "", "", "", number(report.w5.effect)]),
+    row(["W5 from outbox to effect, 100 events/s", "", number(report.w5.ageP50, 0), number(report.w5.ageP99, 0), ""]),
     "",
     `W4 sold ${report.w4.sold} and refused ${report.w4.refused}: ${report.w4.exact ? "exactly the stock" : "NOT exactly the stock"}`,
     `W7 start to ready ${number(report.w7 / 1000, 1)} s`,
     `memory of the Node process ${number(report.memory.before, 0)} MiB before and ${number(report.memory.after, 0)} MiB after, all processes ${number(report.memory.all, 0)} MiB`,
+    ...(report.memory.over.length === 0 ? [] : [`  then, by many more purchases, ${report.memory.over.map((one) => number(one, 0)).join(" and ")} MiB`]),
     "",
     row(["ratio", "now", "target", ...(earlier === undefined ? [] : ["before"])]),
     ...ratios(report).map(({ name, target, value }) =>

@@ -17,6 +17,7 @@ import { Health } from "@marketplace/service/Health"
 import * as Main from "@marketplace/service/Main"
 import * as Server from "@marketplace/service/Server"
 import { databaseSchemas } from "../Databases.ts"
+import { quantile } from "./Load.ts"
 import { usage } from "./ProcessTree.ts"
 
 /** What is measured against: run as a process of its own, `yardstick.ts y1 | y2 <count> | events <count>`. */
@@ -70,19 +71,20 @@ const y2 = Effect.gen(function*() {
 
 const member = (n: number) => `00000000-0000-7000-8000-${String(n % 1000).padStart(12, "0")}`
 
-/** W5: events from the outbox to the log, and from the log to a consumer whose effect is one statement. */
+/**
+ * W5: events from the outbox to the log, and from the log to a consumer whose effect is one statement; then their age when they
+ * have this effect, while a hundred a second come.
+ */
 const events = Effect.gen(function*() {
   const random = yield* SecureRandom.SecureRandom
-  const stored = Effect.gen(function*() {
+  const tell = Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const outbox = yield* Outbox.Outbox
-    yield* Effect.forEach(Array.from({ length: count }), () =>
-      Effect.gen(function*() {
-        const variantId = VariantId.make(yield* random.uuidV7())
-        const productId = ProductId.make(yield* random.uuidV7())
-        yield* sql.withTransaction(outbox.append({ after: 0, events: [ProductStockChanged.make({ variantId, productId, available: 1, sold: 0 })] }))
-      }), { concurrency: 8, discard: true })
+    const variantId = VariantId.make(yield* random.uuidV7())
+    const productId = ProductId.make(yield* random.uuidV7())
+    yield* sql.withTransaction(outbox.append({ after: 0, events: [ProductStockChanged.make({ variantId, productId, available: 1, sold: 0 })] }))
   })
+  const stored = Effect.forEach(Array.from({ length: count }), () => tell, { concurrency: 8, discard: true })
   const drained = Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     while ((yield* sql`select from outbox where published_at is null limit 1`).length > 0) yield* Effect.sleep("50 millis")
@@ -97,18 +99,29 @@ const events = Effect.gen(function*() {
 
   const done = yield* Latch.make()
   let seen = 0
+  const ages: Array<number> = []
   const consumer = Consumer.layer("product", Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     return {
       OrderStatusChanged: () => Effect.void,
-      ProductStockChanged: ({ productId }) =>
+      ProductStockChanged: ({ productId }, { occurredAt }) =>
         sql`insert into stock (variant_id, product_id, on_hand) values (gen_random_uuid(), ${productId}, 1)`.pipe(
+          Effect.andThen(Effect.clockWith((clock) => Effect.sync(() => ages.push(clock.currentTimeMillisUnsafe() - occurredAt)))),
           Effect.andThen(Effect.suspend(() => ++seen >= count ? done.open : Effect.void))
         )
     }
   }))
   const effect = yield* perOperation(count, Effect.provide(done.await, consumer)).pipe(Effect.provide(publisher))
-  yield* report({ relay, effect })
+
+  const paced = Effect.gen(function*() {
+    ages.length = 0
+    const expected = Math.min(count, 1000)
+    yield* Effect.forEach(Array.from({ length: expected }), () => Effect.andThen(tell, Effect.sleep("10 millis")), { discard: true })
+    while (ages.length < expected) yield* Effect.sleep("50 millis")
+    ages.sort((a, b) => a - b)
+  })
+  yield* Effect.provide(paced, Layer.mergeAll(Relay.layer("product"), consumer)).pipe(Effect.provide(publisher))
+  yield* report({ relay, effect, ageP50: quantile(ages, 0.5), ageP99: quantile(ages, 0.99) })
 })
 
 const onPostgres = <E, R>(work: Effect.Effect<void, E, R>) =>
