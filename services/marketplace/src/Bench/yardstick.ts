@@ -113,14 +113,15 @@ const events = Effect.gen(function*() {
   }))
   const effect = yield* perOperation(count, Effect.provide(done.await, consumer)).pipe(Effect.provide(publisher))
 
-  const paced = Effect.gen(function*() {
+  const paced = Effect.fnUntraced(function*(expected: number) {
     ages.length = 0
-    const expected = Math.min(count, 1000)
     yield* Effect.forEach(Array.from({ length: expected }), () => Effect.andThen(tell, Effect.sleep("10 millis")), { discard: true })
     while (ages.length < expected) yield* Effect.sleep("50 millis")
-    ages.sort((a, b) => a - b)
   })
-  yield* Effect.provide(paced, Layer.mergeAll(Relay.layer("product"), consumer)).pipe(Effect.provide(publisher))
+  // The first ones wait for relay and consumer to start.
+  const both = Effect.andThen(paced(100), paced(Math.min(count, 2000)))
+  yield* Effect.provide(both, Layer.mergeAll(Relay.layer("product"), consumer)).pipe(Effect.provide(publisher))
+  ages.sort((a, b) => a - b)
   yield* report({ relay, effect, ageP50: quantile(ages, 0.5), ageP99: quantile(ages, 0.99) })
 })
 
