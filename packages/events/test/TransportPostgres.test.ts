@@ -103,6 +103,37 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
     assert.deepStrictEqual(got.filter(({ streamKey }) => streamKey === key).map(({ sequence }) => sequence), [1, 2, 3, 4])
   }))
 
+  test("lets go soon of what several events hold: others' transactions do not end as deadlocks", Effect.fnUntraced(function*() {
+    const [held, mayWant] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+    const lock = (sql: SqlClient.SqlClient, n: number) => sql`select pg_advisory_xact_lock(${n})`
+    const consumer = Consumer.layer("product", Effect.map(SqlClient.SqlClient, (sql) => ({
+      OrderStatusChanged: ({ to }, about) =>
+        lock(sql, to === "FIRST" ? 1 : 2).pipe(
+          Effect.andThen(to === "FIRST" ? Deferred.succeed(held, undefined) : Effect.void),
+          Effect.andThen(to === "FIRST" ? Deferred.await(mayWant) : Effect.void),
+          Effect.andThen(Effect.provideService(World.note("told", about), SqlClient.SqlClient, sql))
+        ),
+      ProductStockChanged: () => Effect.void
+    } satisfies Consumer.Handlers<"product">))).pipe(Layer.provide(processOf("product")))
+    const order = yield* World.start(processOf("order"))
+    const key = yield* World.newId
+    const other = yield* Effect.forkScoped(order.run(SqlClient.SqlClient.use((sql) =>
+      sql.withTransaction(Effect.andThen(lock(sql, 2), Effect.andThen(Deferred.await(held), lock(sql, 1))))
+    )))
+    yield* order.run(publish([
+      yield* World.envelope(World.statusChanged(key, "FIRST"), 1),
+      yield* World.envelope(World.statusChanged(key, "SECOND"), 2)
+    ]))
+    yield* World.start(consumer)
+    yield* Deferred.await(held)
+    // It waits for longer than the consumer will, and so PostgreSQL would end it.
+    yield* World.somebodyWaits
+    yield* Deferred.succeed(mayWant, undefined)
+    yield* Fiber.join(other)
+    const effects = yield* World.eventually(World.effects("product"), (all) => all.length === 2)
+    assert.deepStrictEqual(effects.map(({ sequence }) => sequence), [1, 2])
+  }))
+
   test("has one effect of each event, also when the offsets are lost", Effect.fnUntraced(function*() {
     const key = yield* World.newId
     const order = yield* World.start(processOf("order"))
