@@ -102,7 +102,7 @@ export const join = (
     }
 
     const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: number) {
-      const settle = () => mine === generation ? Effect.void : new Fenced({ consumer: name })
+      const settle = () => Effect.suspend(() => mine === generation ? Effect.void : new Fenced({ consumer: name }))
       let committed = millis()
       for (const messages of Array.chunksOf(payload.batch.messages, handedOver)) {
         const envelopes = yield* Effect.forEach(messages, Effect.fnUntraced(function*(message) {
