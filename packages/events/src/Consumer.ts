@@ -70,7 +70,7 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
    * Several events lock rows in no order: rather than end somebody else's transaction as a deadlock, they soon let go.
    */
   const receive = Effect.fnUntraced(function*(envelopes: ReadonlyArray<Envelope>) {
-    const patience = envelopes.length === 1 ? "0" : "100ms"
+    const letGoSoon = envelopes.length > 1 ? sql`, set_config('lock_timeout', '100ms', true)` : sql``
     const [row] = yield* sql<{ readonly fresh: ReadonlyArray<string>; readonly parked: ReadonlyArray<string> }>`
       with fresh as (
         insert into inbox (consumer, event_id)
@@ -80,8 +80,7 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
         select stream_key from parked_stream
         where consumer = ${consumer} and context = ${envelopes[0]?.context ?? ""}
           and stream_key = any (${envelopes.map(({ streamKey }) => streamKey)}::text[]) for share)
-      select array (select event_id::text from fresh) as fresh, array (select stream_key from parked) as parked,
-        set_config('lock_timeout', ${patience}, true)`
+      select array (select event_id::text from fresh) as fresh, array (select stream_key from parked) as parked${letGoSoon}`
     const fresh = new Set(row?.fresh)
     const parked = new Set(row?.parked)
     // An event that is there twice is new once.

@@ -12,6 +12,7 @@ import { EventTransport } from "../src/EventTransport.ts"
 import { Outbox } from "../src/Outbox.ts"
 import * as Retention from "../src/Retention.ts"
 import { layerPostgres } from "../src/TransportPostgres.ts"
+import { recordIn, subscribe } from "./Subscribing.ts"
 import { transportContract } from "./transportContract.ts"
 import * as World from "./World.ts"
 
@@ -21,22 +22,6 @@ const processOf = (service: EventContext) =>
 transportContract("EventTransport on PostgreSQL", { install: Effect.succeed(processOf) })
 
 const publish = (events: ReadonlyArray<Envelope>) => EventTransport.use((transport) => transport.publish("order", events))
-
-/** Notes what product is given, and settles it. */
-const follow = (got: Array<Envelope>) =>
-  Effect.flatMap(EventTransport, (transport) =>
-    Effect.forkScoped(transport.subscribe({
-      consumer: "product",
-      contexts: ["order"],
-      types: new Set(["OrderStatusChanged"]),
-      handleAll: (deliveries, settle) =>
-        settle(deliveries).pipe(
-          Effect.andThen(Effect.sync(() => got.push(...deliveries.map(({ envelope }) => envelope)))),
-          Effect.as(true),
-          Effect.orDie
-        ),
-      handle: () => Effect.die(new Error("Together nothing was wrong"))
-    })))
 
 const inLog = World.ask<{ position: bigint; eventId: string }>(
   "select position, event_id from events.order_log order by position"
@@ -63,7 +48,7 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
   test("has positions in the order of the commits: a reader passes nobody who is slow to commit", Effect.fnUntraced(function*() {
     const [slow, fast] = [yield* World.start(processOf("order")), yield* World.start(processOf("order"))]
     const got: Array<Envelope> = []
-    yield* (yield* World.start(processOf("product"))).run(follow(got))
+    yield* (yield* World.start(processOf("product"))).run(subscribe("product", recordIn(got)))
     const key = yield* World.newId
     const [first, second] = yield* Effect.forEach([1, 2], (sequence) => World.envelope(World.statusChanged(key), sequence))
     const [written, mayCommit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
@@ -98,7 +83,7 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
     assert.deepStrictEqual(log.map(({ position }) => position), [3n, 4n, 7n])
     yield* one.run(publish([yield* World.envelope(World.statusChanged(key), 4)]))
     const got: Array<Envelope> = []
-    yield* (yield* World.start(processOf("product"))).run(follow(got))
+    yield* (yield* World.start(processOf("product"))).run(subscribe("product", recordIn(got)))
     yield* World.eventually(Effect.sync(() => got.length), (n) => n === 6)
     assert.deepStrictEqual(got.filter(({ streamKey }) => streamKey === key).map(({ sequence }) => sequence), [1, 2, 3, 4])
   }))
@@ -106,11 +91,11 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
   test("lets go soon of what several events hold: others' transactions do not end as deadlocks", Effect.fnUntraced(function*() {
     const [held, mayWant] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
     const lock = (sql: SqlClient.SqlClient, n: number) => sql`select pg_advisory_xact_lock(${n})`
+    const takeFirst = (sql: SqlClient.SqlClient) =>
+      Effect.andThen(lock(sql, 1), Effect.andThen(Deferred.succeed(held, undefined), Deferred.await(mayWant)))
     const consumer = Consumer.layer("product", Effect.map(SqlClient.SqlClient, (sql) => ({
       OrderStatusChanged: ({ to }, about) =>
-        lock(sql, to === "FIRST" ? 1 : 2).pipe(
-          Effect.andThen(to === "FIRST" ? Deferred.succeed(held, undefined) : Effect.void),
-          Effect.andThen(to === "FIRST" ? Deferred.await(mayWant) : Effect.void),
+        (to === "FIRST" ? takeFirst(sql) : lock(sql, 2)).pipe(
           Effect.andThen(Effect.provideService(World.note("told", about), SqlClient.SqlClient, sql))
         ),
       ProductStockChanged: () => Effect.void
@@ -171,7 +156,7 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
     const created = yield* World.orderCreated(key)
     const events = yield* Effect.forEach([1, 2], (sequence) => World.envelope(created, sequence))
     yield* (yield* World.start(processOf("order"))).run(publish(events))
-    yield* (yield* World.start(processOf("product"))).run(follow([]))
+    yield* (yield* World.start(processOf("product"))).run(subscribe("product", recordIn([])))
     const consumed = World.ask<{ position: bigint }>(
       "select max(position) as position from events.product_offset where context = 'order'"
     )
@@ -184,7 +169,7 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
     const layer = (service: EventContext) => layerPostgres(options).pipe(Layer.provideMerge(World.connection(service)))
     const order = yield* World.start(layer("order"))
     const got: Array<Envelope> = []
-    yield* (yield* World.start(layer("product"))).run(follow(got))
+    yield* (yield* World.start(layer("product"))).run(subscribe("product", recordIn(got)))
     const key = yield* World.newId
     for (const sequence of [1, 2, 3]) {
       yield* order.run(publish([yield* World.envelope(World.statusChanged(key), sequence)]))
@@ -203,7 +188,7 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
     const written = { ...own, fingerprint, body: new Uint8Array([...own.body, 0]) }
     yield* (yield* World.start(processOf("order"))).run(publish([written]))
     const got: Array<Envelope> = []
-    yield* (yield* World.start(processOf("product"))).run(follow(got))
+    yield* (yield* World.start(processOf("product"))).run(subscribe("product", recordIn(got)))
     yield* World.eventually(Effect.sync(() => got.length), (n) => n === 1)
     assert.deepStrictEqual(yield* Codecs.decode(got[0]!), World.statusChanged(key))
   }))
@@ -242,7 +227,7 @@ layer(World.Template.layer, { excludeTestServices: true })("The log in PostgreSQ
     assert.strictEqual(yield* prune, 0)
 
     const got: Array<Envelope> = []
-    yield* (yield* World.start(processOf("product"))).run(follow(got))
+    yield* (yield* World.start(processOf("product"))).run(subscribe("product", recordIn(got)))
     yield* World.eventually(Effect.sync(() => got.length), (n) => n === 3)
     // The other consumer has seen the first two.
     yield* World.ask("update events.user_offset set position = 2")

@@ -3,13 +3,14 @@ import { Deferred, Effect, Fiber, Layer, Schedule, type Scope } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
-import type { EventContext, EventName } from "@marketplace/schema/Topology"
+import type { EventContext } from "@marketplace/schema/Topology"
 import * as Consumer from "../src/Consumer.ts"
 import { DeadLetters } from "../src/DeadLetters.ts"
 import type { Envelope } from "../src/Envelope.ts"
-import { type Delivery, EventTransport, Fenced, type Settle, TransportUnavailable } from "../src/EventTransport.ts"
+import { EventTransport, Fenced, TransportUnavailable } from "../src/EventTransport.ts"
 import { Outbox } from "../src/Outbox.ts"
 import * as Relay from "../src/Relay.ts"
+import { type Given, oneByOne, recordIn, subscribe } from "./Subscribing.ts"
 import * as World from "./World.ts"
 
 type Process = EventTransport | SqlClient.SqlClient | SecureRandom.SecureRandom
@@ -22,36 +23,12 @@ interface Suite {
   readonly install: Effect.Effect<ProcessOf, never, Scope.Scope>
 }
 
-interface Given extends Delivery {
-  readonly settle: ReturnType<Settle<Delivery>>
-}
-
-const orderEvents: ReadonlySet<EventName> = new Set(["OrderStatusChanged"])
-
 /** Every implementation of `EventTransport` keeps these promises. Consumers keep their state in PostgreSQL in any case. */
 export const transportContract = (name: string, { install }: Suite) => {
   /** As the relay does, again when it did not succeed; then some of the events come twice. */
   const publish = (context: EventContext, events: ReadonlyArray<Envelope>) =>
     EventTransport.use((transport) => transport.publish(context, events)).pipe(
       Effect.retry({ times: 100, schedule: Schedule.spaced("100 millis") })
-    )
-
-  /** Subscribes in the background; what is handed over is also settled, unless `handle` says otherwise. */
-  const subscribe = (consumer: EventContext, handle: (delivery: Given) => Effect.Effect<void, Fenced>, types = orderEvents) =>
-    Effect.flatMap(EventTransport, (transport) =>
-      Effect.forkScoped(transport.subscribe({
-        consumer,
-        contexts: ["order"],
-        types,
-        handleAll: () => Effect.succeed(false),
-        handle: (delivery, settle) => handle({ ...delivery, settle: settle([delivery]) })
-      })))
-
-  /** First occurrences only: delivery is at least once. */
-  const recordIn = (got: Array<Envelope>) => ({ envelope, settle }: Given) =>
-    settle.pipe(
-      Effect.catchTag("SqlError", Effect.die),
-      Effect.andThen(Effect.sync(() => got.some(({ id }) => id === envelope.id) ? undefined : got.push(envelope)))
     )
 
   const count = (got: ReadonlyArray<unknown>, n: number) =>
@@ -166,7 +143,7 @@ export const transportContract = (name: string, { install }: Suite) => {
         return envelope.sequence === 2 ? Effect.never : Effect.catchTag(settle, "SqlError", Effect.die)
       }
       const victim = yield* World.start(processOf("product"))
-      const subscription = yield* victim.run(subscribe("product", hangsAt2))
+      const subscription = yield* victim.run(subscribe("product", oneByOne(hangsAt2)))
       yield* count(got, 2)
       yield* Fiber.interrupt(subscription)
       yield* victim.stop
@@ -181,10 +158,10 @@ export const transportContract = (name: string, { install }: Suite) => {
       const order = yield* World.start(processOf("order"))
       const first = yield* World.start(processOf("product"))
       const held = new Map<string, Given>()
-      yield* first.run(subscribe("product", (delivery) => {
-        held.set(delivery.envelope.id, delivery)
+      yield* first.run(subscribe("product", oneByOne((given) => {
+        held.set(given.envelope.id, given)
         return Effect.never
-      }))
+      })))
       yield* order.run(publish("order", yield* statusChanges(keys, [1])))
       yield* World.eventually(Effect.sync(() => held.size), (size) => size >= 3)
       const second = yield* World.start(processOf("product"))

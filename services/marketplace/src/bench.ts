@@ -61,17 +61,17 @@ const run = Effect.fn("bench")(function*(options: { readonly profile: "embedded"
     const w3 = yield* Effect.forEach(connections, (n) => Workloads.purchases(target, others, n, n === 1 ? Math.ceil(size.purchases / 5) : size.purchases, `w3-${n}`))
     yield* say("W4: flash sale")
     const w4 = yield* Workloads.flashSale(target, flash, 100, size.buyers)
+    const after = yield* target.usage
     const memory: Array<number> = []
     for (const nth of options.memory > 0 ? ["first", "second"] : []) {
       yield* say(`memory: the ${nth} ${options.memory} purchases`)
       yield* Workloads.purchases(target, others, 8, options.memory, `memory-${nth}`)
       memory.push((yield* target.usage).rootMemory)
     }
-    return { w3, w4, memory }
+    return { w3, w4, after, memory }
   })
   const before = yield* target.usage
-  const { memory, w3, w4 } = yield* Effect.provide(shop, tokens(tokenPrivateKey))
-  const after = yield* target.usage
+  const { after, memory, w3, w4 } = yield* Effect.provide(shop, tokens(tokenPrivateKey))
   const now = yield* Clock.currentTimeMillis
   const report: Report.Report = {
     profile: options.profile,

@@ -1,4 +1,4 @@
-import { Config, ConfigProvider, Console, Effect, Latch, Layer, Schema } from "effect"
+import { Clock, Config, ConfigProvider, Console, Effect, Latch, Layer, Schedule, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { SqlClient } from "effect/sql"
@@ -106,7 +106,7 @@ const events = Effect.gen(function*() {
       OrderStatusChanged: () => Effect.void,
       ProductStockChanged: ({ productId }, { occurredAt }) =>
         sql`insert into stock (variant_id, product_id, on_hand) values (gen_random_uuid(), ${productId}, 1)`.pipe(
-          Effect.andThen(Effect.clockWith((clock) => Effect.sync(() => ages.push(clock.currentTimeMillisUnsafe() - occurredAt)))),
+          Effect.andThen(sql.afterCommit(Effect.map(Clock.currentTimeMillis, (now) => ages.push(now - occurredAt)))),
           Effect.andThen(Effect.suspend(() => ++seen >= count ? done.open : Effect.void))
         )
     }
@@ -115,7 +115,7 @@ const events = Effect.gen(function*() {
 
   const paced = Effect.fnUntraced(function*(expected: number) {
     ages.length = 0
-    yield* Effect.forEach(Array.from({ length: expected }), () => Effect.andThen(tell, Effect.sleep("10 millis")), { discard: true })
+    yield* Effect.repeat(tell, { schedule: Schedule.fixed("10 millis"), times: expected - 1 })
     while (ages.length < expected) yield* Effect.sleep("50 millis")
   })
   // The first ones wait for relay and consumer to start.
