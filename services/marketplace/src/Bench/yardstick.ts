@@ -120,7 +120,7 @@ const events = Effect.gen(function*() {
   })
   // The first ones wait for relay and consumer to start.
   const both = Effect.andThen(paced(100), paced(Math.min(count, 2000)))
-  yield* Effect.provide(both, Layer.mergeAll(Relay.layer("product"), consumer)).pipe(Effect.provide(publisher))
+  yield* Effect.provide(both, Layer.mergeAll(Relay.layer("product"), consumer).pipe(Layer.provideMerge(publisher)))
   ages.sort((a, b) => a - b)
   yield* report({ relay, effect, ageP50: quantile(ages, 0.5), ageP99: quantile(ages, 0.99) })
 })
