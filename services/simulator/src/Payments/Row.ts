@@ -30,13 +30,13 @@ export const Row = Schema.Struct({
 })
 export type Row = typeof Row.Type
 
-/** The columns of `Row`, from `payment p`. As JSON, amounts come as numbers. */
-export const columns = `
+/** The columns of `Row`, from `payment p`, with the entries of that relation. As JSON, amounts come as numbers. */
+export const columns = (entries = "entry") => `
   p.payment_key, p.order_id, p.amount::float8 as amount, p.currency, p.method, p.expires_at <= now() as expired, p.refusal,
   (select coalesce(jsonb_agg(jsonb_build_object(
       'position', e.position, 'kind', e.kind, 'transactionKey', e.transaction_key, 'amount', e.amount, 'reason', e.reason,
       'idempotencyKey', e.idempotency_key, 'at', floor(extract(epoch from e.at) * 1000)
-    ) order by e.position), '[]') from entry e where e.payment_key = p.payment_key) as entries`
+    ) order by e.position), '[]') from ${entries} e where e.payment_key = p.payment_key) as entries`
 
 export const captureOf = (row: Row): Entry | undefined => row.entries.find(({ kind }) => kind === "CAPTURE")
 
