@@ -106,8 +106,10 @@ const events = Effect.gen(function*() {
       OrderStatusChanged: () => Effect.void,
       ProductStockChanged: ({ productId }, { occurredAt }) =>
         sql`insert into stock (variant_id, product_id, on_hand) values (gen_random_uuid(), ${productId}, 1)`.pipe(
-          Effect.andThen(Effect.clockWith((clock) => Effect.sync(() => ages.push(clock.currentTimeMillisUnsafe() - occurredAt)))),
-          Effect.andThen(Effect.suspend(() => ++seen >= count ? done.open : Effect.void))
+          Effect.andThen(sql.afterCommit(Effect.clockWith((clock) => {
+            ages.push(clock.currentTimeMillisUnsafe() - occurredAt)
+            return ++seen >= count ? done.open : Effect.void
+          })))
         )
     }
   }))
