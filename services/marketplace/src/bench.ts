@@ -3,7 +3,9 @@ import { Command, Flag } from "effect/cli"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Age from "./Bench/Age.ts"
 import * as Report from "./Bench/Report.ts"
+import * as Selection from "./Bench/Selection.ts"
 import { launch, marketplace, yardstick } from "./Bench/Server.ts"
 import { tokens } from "./Bench/Shop.ts"
 import * as Workloads from "./Bench/Workloads.ts"
@@ -22,75 +24,93 @@ const pause = Schedule.spaced("50 millis")
 
 const connections = [1, 8, 32] as const
 
-const run = Effect.fn("bench")(function*(options: { readonly profile: "embedded" | "full"; readonly products: number; readonly short: boolean; readonly memory: number }) {
-  const files = yield* FileSystem.FileSystem
-  const size = options.short ? sizes.short : sizes.full
-  const directory = yield* files.makeTempDirectoryScoped({ prefix: "marketplace-bench-" })
-  yield* files.chmod(directory, 0o755)
-  const say = (what: string) => Console.error(`[bench] ${what}`)
+interface Options {
+  readonly profile: "embedded" | "full"
+  readonly products: number
+  readonly short: boolean
+  readonly memory: number
+  readonly workloads: ReadonlySet<Selection.Workload>
+}
 
-  yield* say("Y2: a transaction of three statements; W5: events from outbox to effect")
+const say = (what: string) => Console.error(`[bench] ${what}`)
+
+/** What is measured against, in processes of their own; W5 in one of them. */
+const yardsticks = Effect.fn("bench.yardsticks")(function*({ short, workloads }: Options, directory: string) {
+  const size = short ? sizes.short : sizes.full
+  yield* say("Y2: a transaction of three statements")
   const { cpu: y2 = 0 } = yield* yardstick(["y2", String(size.transactions)], directory)
-  const events = yield* yardstick(["events", String(size.events)], directory)
 
   yield* say("Y1: a constant answer of 1 KB")
   const y1 = yield* Effect.scoped(Effect.gen(function*() {
     const port = 18_900
     const child = yield* launch("Bench/yardstick.ts", ["y1"], { PORT: String(port) })
     const url = `http://127.0.0.1:${port}`
-    yield* Effect.promise(() => fetch(url)).pipe(Effect.sandbox, Effect.retry({ times: 200, schedule: pause }), Effect.orDie)
+    const asked = Effect.promise(() => fetch(url))
+    yield* asked.pipe(Effect.sandbox, Effect.retry({ times: 200, schedule: pause }), Effect.orDie)
     yield* Workloads.constant(url, usage(child.pid ?? 0), 8, size.warmUp)
     return yield* Effect.forEach(connections, (n) => Workloads.constant(url, usage(child.pid ?? 0), n, size.constant))
   }))
+  if (!workloads.has("W5")) return { y1, y2 }
 
-  yield* say(`the marketplace with ${options.products} products (${options.profile})`)
-  yield* Effect.scoped(marketplace(options.profile, options.products, directory))
-  const target = yield* marketplace(options.profile, options.products, directory)
+  yield* say("W5: events from outbox to effect")
+  const { ageP50 = 0, ageP99 = 0, effect = 0, relay = 0 } = yield* yardstick(["events", String(size.events)], directory)
+  return { y1, y2, w5: { relay, effect, ageP50, ageP99 } }
+})
+
+const shopping = Effect.fn("bench.shopping")(function*(options: Options, directory: string) {
+  const { memory, products, profile, short, workloads } = options
+  const size = short ? sizes.short : sizes.full
+  const only = <A, E, R>(workload: Selection.Workload, what: string, work: Effect.Effect<A, E, R>) =>
+    workloads.has(workload) ? Effect.andThen(say(`${workload}: ${what}`), work) : Effect.undefined
+
+  yield* say(`the marketplace with ${products} products (${profile})`)
+  yield* Effect.scoped(Effect.andThen(
+    marketplace(profile, products, directory),
+    Effect.provide(Age.noteCommits, Age.layer(directory))
+  ))
+  const target = yield* marketplace(profile, products, directory)
+  const start = yield* target.usage
   const { tokenPrivateKey } = yield* Secrets.read(directory)
-  const offers = yield* Workloads.catalogue(target.gatewayUrl)
-  const [flash, ...others] = offers
+  const [flash, ...others] = yield* Workloads.catalogue(target.gatewayUrl)
   if (flash === undefined) return yield* Effect.die(new Error("nothing is on sale"))
+  const purchases = (n: number, count: number, name: string) => Workloads.purchases(target, others, n, count, name)
 
-  yield* say("W1: read a product")
-  yield* Workloads.readProduct(target, others, 8, size.warmUp)
-  const w1 = yield* Effect.forEach(connections, (n) => Workloads.readProduct(target, others, n, size.reads))
+  const w1 = yield* only("W1", "read a product", Effect.andThen(
+    Workloads.readProduct(target, others, 8, size.warmUp),
+    Effect.forEach(connections, (n) => Workloads.readProduct(target, others, n, size.reads))
+  ))
+  const before = yield* target.usage
 
   const shop = Effect.gen(function*() {
-    yield* say("W3: purchases")
-    yield* Workloads.purchases(target, others, 8, size.warmUp, "warm-up")
-    const w3 = yield* Effect.forEach(connections, (n) => Workloads.purchases(target, others, n, n === 1 ? Math.ceil(size.purchases / 5) : size.purchases, `w3-${n}`))
-    yield* say("W4: flash sale")
-    const w4 = yield* Workloads.flashSale(target, flash, 100, size.buyers)
+    const w3 = yield* only("W3", "purchases", Effect.andThen(
+      purchases(8, size.warmUp, "warm-up"),
+      Effect.forEach(connections, (n) =>
+        Age.during(purchases(n, n === 1 ? Math.ceil(size.purchases / 5) : size.purchases, `w3-${n}`)))
+    ))
+    const w4 = yield* only("W4", "flash sale", Workloads.flashSale(target, flash, 100, size.buyers))
     const after = yield* target.usage
-    const memory: Array<number> = []
-    for (const nth of options.memory > 0 ? ["first", "second"] : []) {
-      yield* say(`memory: the ${nth} ${options.memory} purchases`)
-      yield* Workloads.purchases(target, others, 8, options.memory, `memory-${nth}`)
-      memory.push((yield* target.usage).rootMemory)
+    const over: Array<number> = []
+    for (const nth of memory > 0 ? ["first", "second"] : []) {
+      yield* say(`memory: the ${nth} ${memory} purchases`)
+      yield* purchases(8, memory, `memory-${nth}`)
+      over.push((yield* target.usage).rootMemory)
     }
-    return { w3, w4, after, memory }
+    return { w1, w3, w4, w7: target.startedIn, after, over }
   })
-  const before = yield* target.usage
-  const { after, memory, w3, w4 } = yield* Effect.provide(shop, tokens(tokenPrivateKey))
-  const now = yield* Clock.currentTimeMillis
-  const report: Report.Report = {
-    profile: options.profile,
-    products: options.products,
-    at: now,
-    y1,
-    y2,
-    w1,
-    w3,
-    w4,
-    w5: {
-      relay: events["relay"] ?? 0,
-      effect: events["effect"] ?? 0,
-      ageP50: events["ageP50"] ?? 0,
-      ageP99: events["ageP99"] ?? 0
-    },
-    w7: target.startedIn,
-    memory: { before: before.rootMemory, after: after.rootMemory, all: after.memory, over: memory }
-  }
+  const { after, over, ...results } = yield* Effect.provide(shop, [tokens(tokenPrivateKey), Age.layer(directory)])
+  const resident = { start: start.rootMemory, before: before.rootMemory, after: after.rootMemory, all: after.memory }
+  return { ...results, memory: { ...resident, over, ...(memory > 0 ? { purchases: memory } : {}) } }
+})
+
+const run = Effect.fn("bench")(function*(options: Options) {
+  const files = yield* FileSystem.FileSystem
+  const directory = yield* files.makeTempDirectoryScoped({ prefix: "marketplace-bench-" })
+  yield* files.chmod(directory, 0o755)
+  const { memory, products, profile, workloads } = options
+  const measured = yield* yardsticks(options, directory)
+  const isStarted = memory > 0 || [...workloads].some((workload) => workload !== "W5")
+  const results = isStarted ? yield* shopping(options, directory) : {}
+  const report: Report.Report = { profile, products, at: yield* Clock.currentTimeMillis, ...measured, ...results }
   return report
 })
 
@@ -98,7 +118,15 @@ const bench = Command.make("bench", {
   profile: Flag.Literals("profile", ["embedded", "full"]).pipe(Flag.withDefault("embedded" as const)),
   products: Flag.Int("products").pipe(Flag.withDefault(10_000)),
   short: Flag.Boolean("short").pipe(Flag.withDefault(false)),
-  memory: Flag.Int("memory").pipe(Flag.withDefault(0), Flag.withDescription("also looks at memory after so many more purchases, twice")),
+  memory: Flag.Int("memory").pipe(
+    Flag.withDefault(0),
+    Flag.withDescription("also looks at memory after so many more purchases, twice")
+  ),
+  workloads: Flag.String("workloads").pipe(
+    Flag.withDescription(`only some of ${[...Selection.all].join(",")}; the yardsticks always run`),
+    Flag.filterMap(Selection.parse, () => `some of ${[...Selection.all].join(",")}`),
+    Flag.withDefault(Selection.all)
+  ),
   json: Flag.String("json").pipe(Flag.optional),
   compare: Flag.String("compare").pipe(Flag.optional)
 }, Effect.fn(function*({ compare, json, ...options }) {
@@ -108,7 +136,9 @@ const bench = Command.make("bench", {
     ? undefined
     : yield* Effect.flatMap(files.readFileString(compare.value), Schema.decodeEffect(Report.Json))
   yield* Console.log(Report.render(result, earlier))
-  if (Option.isSome(json)) yield* Effect.flatMap(Schema.encodeEffect(Report.Json)(result), (text) => files.writeFileString(json.value, `${text}\n`))
+  if (Option.isNone(json)) return
+  const text = yield* Schema.encodeEffect(Report.Json)(result)
+  yield* files.writeFileString(json.value, `${text}\n`)
 }))
 
 bench.pipe(

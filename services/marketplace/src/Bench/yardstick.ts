@@ -1,4 +1,4 @@
-import { Clock, Config, ConfigProvider, Console, Effect, Latch, Layer, Schedule, Schema } from "effect"
+import { Config, ConfigProvider, Console, Effect, Latch, Layer, Schedule, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { SqlClient } from "effect/sql"
@@ -106,8 +106,10 @@ const events = Effect.gen(function*() {
       OrderStatusChanged: () => Effect.void,
       ProductStockChanged: ({ productId }, { occurredAt }) =>
         sql`insert into stock (variant_id, product_id, on_hand) values (gen_random_uuid(), ${productId}, 1)`.pipe(
-          Effect.andThen(sql.afterCommit(Effect.map(Clock.currentTimeMillis, (now) => ages.push(now - occurredAt)))),
-          Effect.andThen(Effect.suspend(() => ++seen >= count ? done.open : Effect.void))
+          Effect.andThen(sql.afterCommit(Effect.clockWith((clock) => {
+            ages.push(clock.currentTimeMillisUnsafe() - occurredAt)
+            return ++seen >= count ? done.open : Effect.void
+          })))
         )
     }
   }))
