@@ -99,6 +99,22 @@ export const catalogueContract = <R, E, S>(
       assert.deepStrictEqual(yield* Effect.flip(products.update(id, dearer(1))), new ProductNotFound({ productId: id }))
     }))
 
+    it.effect("answers many readers at once, each with what he asked for", () => Effect.gen(function*() {
+      const products = yield* ProductRepository
+      const stored = yield* Effect.replicateEffect(listed(), 5)
+      const unknown = ProductId.make(yield* newId)
+      const ids = stored.flatMap(({ id }) => [id, unknown, id])
+      const answers = yield* Effect.forEach(ids, (id) => Effect.result(products.get(id)), { concurrency: "unbounded" })
+      assert.deepStrictEqual(
+        answers,
+        stored.flatMap((product) => [
+          Result.succeed(product),
+          Result.fail(new ProductNotFound({ productId: unknown })),
+          Result.succeed(product)
+        ])
+      )
+    }))
+
     it.effect("stores a refusal as nothing", () => Effect.gen(function*() {
       const products = yield* ProductRepository
       const product = yield* listed()

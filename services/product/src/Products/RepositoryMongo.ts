@@ -1,4 +1,4 @@
-import { Effect, Layer, Schedule, Schema } from "effect"
+import { Effect, Exit, Layer, Request, RequestResolver, Schedule, Schema } from "effect"
 import type { Change } from "@marketplace/domain/Change"
 import type { ProductEvent } from "@marketplace/domain/Product/Events"
 import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
@@ -46,10 +46,18 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     )
   })
 
-  const find = (id: ProductId) =>
-    run(() => products.findOne({ _id: id }, { projection })).pipe(
-      Effect.filterOrFail((found) => found !== null, () => new ProductNotFound({ productId: id }))
-    )
+  /** Reads that come at the same time are one command. */
+  const byId = RequestResolver.make<Find>(Effect.fnUntraced(function*(entries) {
+    const ids = entries.map(({ request }) => request.productId)
+    const found = yield* run(() => products.find({ _id: { $in: ids } }, { projection }).toArray())
+    const stored = new Map(found.map((document) => [document._id, document]))
+    for (const { completeUnsafe, request: { productId } } of entries) {
+      const document = stored.get(productId)
+      completeUnsafe(document === undefined ? Exit.fail(new ProductNotFound({ productId })) : Exit.succeed(document))
+    }
+  }))
+
+  const find = (productId: ProductId) => Effect.request(new Find({ productId }), byId)
 
   /** Writes what the rule decided about the version it was read in, if that is still the one that is stored. */
   const decide = Effect.fnUntraced(function*<E>(id: ProductId, rule: Rule<E>) {
@@ -93,6 +101,12 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     )
   })
 })).pipe(Layer.provide(Wakeups.layer))
+
+class Find extends Request.TaggedClass("Find")<
+  { readonly productId: ProductId },
+  Omit<Stored, "pending">,
+  ProductNotFound
+> {}
 
 /** Somebody else wrote first. */
 class Outrun extends Schema.TaggedError<Outrun>()("Outrun", {}) {}

@@ -1,5 +1,5 @@
 import { Effect, Layer, Schema } from "effect"
-import { SqlClient, SqlError, SqlSchema } from "effect/sql"
+import { SqlClient, SqlError, SqlResolver, SqlSchema } from "effect/sql"
 import type { Change } from "@marketplace/domain/Change"
 import type { ProductEvent } from "@marketplace/domain/Product/Events"
 import { ProductId, type VariantId } from "@marketplace/domain/Product/Ids"
@@ -38,8 +38,18 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     execute: (ids) => sql`select ${columns} from product where variant_ids && ${uuidArray(ids)}::uuid[]`
   })
 
+  const byId = SqlResolver.findById({
+    Id: ProductId,
+    // Each caller decodes his own row: one that cannot be read fails nobody else.
+    Result: Schema.Unknown,
+    ResultId: (_, row: { readonly id: ProductId }) => row.id,
+    execute: (ids) => sql<{ readonly id: ProductId }>`select ${columns} from product where id = any(${uuidArray(ids)}::uuid[])`
+  })
+  const decode = Schema.decodeUnknownEffect(Row)
+
   const get = Effect.fn("ProductRepository.get")((id: ProductId) =>
-    read(id).pipe(
+    SqlResolver.request(id, byId).pipe(
+      Effect.flatMap(decode),
       Effect.map(product),
       Effect.catchTag("NoSuchElementError", () => new ProductNotFound({ productId: id })),
       Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
