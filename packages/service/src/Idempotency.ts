@@ -55,7 +55,8 @@ export interface Attempt<Id> {
   readonly resumed: boolean
   /**
    * Stores the key; the first statement in the transaction of the first state change, so that there is both or neither.
-   * Fails if another request with this key was faster: let that roll the transaction back. Does nothing when resumed.
+   * Fails if the key is there already: let that roll the transaction back. Does nothing when resumed. Work that fails before
+   * it must have changed nothing, since it may turn out that the key is known: then its answer is the stored one.
    */
   readonly begin: Effect.Effect<void, RequestInFlight | SqlError.SqlError>
 }
@@ -178,18 +179,24 @@ export class Idempotency extends Context.Service<Idempotency, {
     ) {
       const holder = yield* random.uuidV7()
       const record = { caller, route, key, fingerprint: yield* fingerprint, holder }
-      const known = yield* lookup(record)
-      if (isAnswered(known)) return yield* replay(route, known)
-      const id = known === undefined ? resourceId ?? idOf(holder) : idOf(known.resourceId)
-      let holds = known !== undefined
-      const first = Effect.map(begin(record, id), () => {
+      let holds = false
+      const run = (resourceId: Id, resumed: boolean) => {
+        const first = Effect.map(begin(record, resourceId), () => {
+          holds = true
+        })
+        return work({ resourceId, resumed, begin: resumed ? Effect.void : first })
+      }
+      const goOn = Effect.fnUntraced(function*(error: E | RequestInFlight) {
+        const known = holds ? undefined : yield* lookup(record)
+        if (known === undefined) return yield* Effect.fail(error)
+        if (isAnswered(known)) return yield* replay(route, known)
         holds = true
+        return yield* run(idOf(known.resourceId), true)
       })
-      return yield* work({ resourceId: id, resumed: known !== undefined, begin: known === undefined ? first : Effect.void }).pipe(
-        Effect.onError(() => holds ? giveBack(record) : Effect.void),
-        // Whoever was faster may have finished by now.
-        Effect.catchIf((error) => error instanceof RequestInFlight, (error) =>
-          Effect.flatMap(lookup(record), (other) => isAnswered(other) ? replay(route, other) : Effect.fail(error)))
+      // Most keys are new: what is known of this one is asked only when the work cannot be done as that of a new one.
+      return yield* run(resourceId ?? idOf(holder), false).pipe(
+        Effect.catch(goOn),
+        Effect.onError(() => holds ? giveBack(record) : Effect.void)
       )
     }, commands.run)
 

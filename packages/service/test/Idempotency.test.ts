@@ -25,6 +25,31 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     assert.strictEqual((yield* things("cup")).length, 1)
   }))
 
+  it.effect("is answered as before, or gone on with, although it could not begin any more", () => Effect.gen(function*() {
+    const { works } = yield* Workshop
+    const closed = new Unavailable({ retryAfterSeconds: 7 })
+    const closing = (name: string) => Effect.sync(() => {
+      const open = works.get(name)!
+      works.set(name, (attempt) => attempt.resumed ? open(attempt) : Effect.fail(closed))
+    })
+    yield* inOneTransaction("vase")
+    const first = yield* send("vase", { key: "k12" })
+    yield* closing("vase")
+    const again = yield* send("vase", { key: "k12" })
+    assert.deepStrictEqual([again.status, isReplayed(again), again.text], [201, true, first.text])
+    assert.strictEqual((yield* send("vase", { key: "k12", shelf: "bottom" })).status, 422)
+    assert.strictEqual((yield* send("vase", { key: "k13" })).status, 503)
+
+    let broken = true
+    yield* inSteps("chair", () => Effect.suspend(() => broken ? Effect.fail(closed) : Effect.void))
+    assert.strictEqual((yield* send("chair", { key: "k14" })).status, 503)
+    broken = false
+    yield* closing("chair")
+    const done = yield* send("chair", { key: "k14" })
+    assert.deepStrictEqual([done.status, isReplayed(done)], [201, false])
+    assert.deepStrictEqual<unknown>(yield* things("chair"), [{ id: done.body.id, done: true }])
+  }))
+
   it.effect("is its caller's alone", () => Effect.gen(function*() {
     yield* inOneTransaction("plate")
     const anna = yield* send("plate", { key: "shared" })

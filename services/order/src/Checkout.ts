@@ -14,7 +14,7 @@ import { OrdersGroup } from "@marketplace/schema/Order/HttpApi"
 import type { RequestInFlight } from "@marketplace/schema/Problems"
 import { type CalleeUnavailable, ProductClient } from "@marketplace/service/Clients"
 import { type Attempt, Idempotency, operation } from "@marketplace/service/Idempotency"
-import { OrderRepository } from "./Orders/Repository.ts"
+import { OrderRepository, type Stored } from "./Orders/Repository.ts"
 import { Settings } from "./Settings.ts"
 import { placingAnswer } from "./Views.ts"
 
@@ -49,15 +49,19 @@ export class Checkout extends Context.Service<Checkout, {
     const { paymentWindow, placingTimeout } = yield* Settings
 
     /** Somebody else may have decided meanwhile, key and sweeper alike: then that decision stands. */
-    const decide = (id: OrderId, rule: (order: Order) => Result.Result<Change<Order, OrderEvent>, IllegalTransition>) =>
-      orders.update(id, rule).pipe(
+    const decide = (
+      id: OrderId,
+      from: OrderId | Stored,
+      rule: (order: Order) => Result.Result<Change<Order, OrderEvent>, IllegalTransition>
+    ) =>
+      orders.update(from, rule).pipe(
         Effect.tap((order) => idempotency.complete(placing, id, placingAnswer(order))),
         sql.withTransaction,
         Effect.catchTag("IllegalTransition", () => orders.find(id)),
         Effect.orDie
       )
 
-    const proceed = Effect.fn("Checkout.proceed")(function*(order: Order) {
+    const proceed = Effect.fn("Checkout.proceed")(function*(order: Order, from: OrderId | Stored = order.id) {
       if (order.status !== "PLACING") return order
       const sellers = new Map(order.sellerOrders.map(({ enterpriseId, id }) => [id, enterpriseId]))
       const lines = order.lines.flatMap(({ quantity, sellerOrderId, unitPrice, variantId }) => {
@@ -66,8 +70,8 @@ export class Checkout extends Context.Service<Checkout, {
       })
       return yield* products.ReserveStock({ orderId: order.id, lines }).pipe(
         Effect.tap(crashPoint("checkout.reserved")),
-        Effect.andThen(decide(order.id, reserved)),
-        Effect.catchTag("ReservationRefused", ({ reason }) => decide(order.id, reject(reason === "RELEASED" ? "OUT_OF_STOCK" : reason))),
+        Effect.andThen(decide(order.id, from, reserved)),
+        Effect.catchTag("ReservationRefused", ({ reason }) => decide(order.id, from, reject(reason === "RELEASED" ? "OUT_OF_STOCK" : reason))),
         Effect.tap(crashPoint("checkout.decided"))
       )
     })
@@ -77,14 +81,16 @@ export class Checkout extends Context.Service<Checkout, {
       const ids = yield* Effect.all(Array.from({ length: lines.length * 2 }, () => random.uuidV7()))
       const order = yield* Effect.fromResult(draft({ orderId: attempt.resourceId, memberId, lines, quotes, expectedTotal, ids }))
       const insert = orders.insert(order, { payment: paymentWindow, placing: placingTimeout })
-      yield* Effect.andThen(attempt.begin, insert).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
+      const stored = yield* Effect.andThen(attempt.begin, insert).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
       yield* crashPoint("checkout.placed")
+      return stored
     })
 
     return Checkout.of({
       place: Effect.fn("Checkout.place")(function*(attempt, wish) {
-        if (!attempt.resumed) yield* start(attempt, wish)
-        return yield* proceed(yield* Effect.orDie(orders.find(attempt.resourceId)))
+        if (attempt.resumed) return yield* proceed(yield* Effect.orDie(orders.find(attempt.resourceId)))
+        const stored = yield* start(attempt, wish)
+        return yield* proceed(stored.order, stored)
       }),
       proceed
     })

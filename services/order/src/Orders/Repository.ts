@@ -4,7 +4,7 @@ import type { Change } from "@marketplace/domain/Change"
 import type { OrderDraft } from "@marketplace/domain/Order/Checkout"
 import type { OrderEvent } from "@marketplace/domain/Order/Events"
 import { OrderId } from "@marketplace/domain/Order/Ids"
-import { type Order, OrderNotFound } from "@marketplace/domain/Order/Order"
+import { Order, OrderNotFound } from "@marketplace/domain/Order/Order"
 import type { MemberId } from "@marketplace/domain/User/Ids"
 import { Outbox } from "@marketplace/events/Outbox"
 import * as Row from "./Row.ts"
@@ -13,11 +13,19 @@ import * as Timeline from "./Timeline.ts"
 /** Decides what an order becomes; pure, since it runs again when somebody else was faster. */
 export type Rule<E> = (current: Order) => Result.Result<Change<Order, OrderEvent>, E>
 
+/** An order as its row says at one version. */
+export interface Stored {
+  readonly order: Order
+  readonly version: number
+  /** Of its last event. */
+  readonly sequence: number
+}
+
 /** Where orders are kept, with their parts, their timeline and the events that tell of them. */
 export class OrderRepository extends Context.Service<OrderRepository, {
   /** In the caller's transaction. A sweeper looks at the order again after `placingTimeout`. */
   readonly insert: (draft: OrderDraft, windows: { readonly payment: Duration.Duration; readonly placing: Duration.Duration }) =>
-    Effect.Effect<void, SqlError.SqlError>
+    Effect.Effect<Stored, SqlError.SqlError>
   readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound>
   /** Newest first, those before `before`. */
   readonly list: (member: MemberId, page: { readonly before: OrderId | undefined; readonly limit: number }) =>
@@ -25,8 +33,10 @@ export class OrderRepository extends Context.Service<OrderRepository, {
   /**
    * Reads, lets the rule decide, stores what it decided if the order is still what was read, and otherwise begins again with
    * what it is now. In the caller's transaction, which holds the order's row lock from then on.
+   *
+   * @param from an order that was just stored is not read again unless it has changed
    */
-  readonly update: <E>(id: OrderId, rule: Rule<E>) => Effect.Effect<Order, E | OrderNotFound | SqlError.SqlError>
+  readonly update: <E>(from: OrderId | Stored, rule: Rule<E>) => Effect.Effect<Order, E | OrderNotFound | SqlError.SqlError>
   /** Orders that wait and whose time has come. Each is given out once per `lease`. */
   readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<Order>>
 }>()("@marketplace/order/OrderRepository") {
@@ -36,16 +46,16 @@ export class OrderRepository extends Context.Service<OrderRepository, {
     const timeline = Timeline.make(sql)
     const seconds = (duration: Duration.Duration) => sql`${Duration.toSeconds(duration)}::float8 * interval '1 second'`
 
-    const read = SqlSchema.findOne({
+    const byId = SqlSchema.findOne({
       Request: OrderId,
       Result: Row.Row,
       execute: (id) => sql`select ${Row.columns(sql)} from orders o where o.id = ${id}`
     })
-    const current = SqlSchema.findOne({
-      Request: OrderId,
-      Result: Schema.Struct({ ...Row.Row.fields, version: Schema.Int }),
-      execute: (id) => sql`select o.version, ${Row.columns(sql)} from orders o where o.id = ${id}`
-    })
+    const read = (id: OrderId) =>
+      byId(id).pipe(
+        Effect.catchTag("NoSuchElementError", () => new OrderNotFound({ orderId: id })),
+        Effect.catchTag("SchemaError", Effect.die)
+      )
     const page = SqlSchema.findAll({
       Request: Schema.Struct({ member: Schema.String, before: Schema.NullOr(Schema.String), limit: Schema.Int }),
       Result: Row.Row,
@@ -64,14 +74,15 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           select ${Row.columns(sql)} from orders o where o.id in (select id from due)`
     })
 
-    const insert = Effect.fn("OrderRepository.insert")((order: OrderDraft, windows: {
+    const insert = Effect.fn("OrderRepository.insert")(function*(order: OrderDraft, windows: {
       readonly payment: Duration.Duration
       readonly placing: Duration.Duration
-    }) =>
-      Effect.asVoid(sql`with inserted as (
+    }) {
+      const written = yield* sql`with inserted as (
           insert into orders (id, member_id, status, currency, total, payment_deadline, due_at)
           values (${order.id}, ${order.memberId}, ${order.status}, ${order.total.currency}, ${order.total.amount},
-            now() + ${seconds(windows.payment)}, now() + ${seconds(windows.placing)})),
+            now() + ${seconds(windows.payment)}, now() + ${seconds(windows.placing)})
+          returning ${Row.inserted(sql)}),
         parts as (
           insert into seller_order (id, order_id, position, enterprise_id, status, shipping_fee, total, commission, commission_vat, seller_share)
           select id, ${order.id}::uuid, ordinality, enterprise_id, status, shipping_fee, total, commission, commission_vat, seller_share
@@ -81,16 +92,15 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           insert into order_line (id, order_id, position, seller_order_id, product_id, variant_id, name, unit_price, quantity, total)
           select id, ${order.id}::uuid, ordinality, seller_order_id, product_id, variant_id, name, unit_price, quantity, total
           from rows from (jsonb_to_recordset(${Row.linesJson(order)}::jsonb) as (id uuid, seller_order_id uuid, product_id uuid,
-            variant_id uuid, name jsonb, unit_price bigint, quantity int, total bigint)) with ordinality)
-        ${timeline.insert(order.id, [{ scope: "order", sellerOrderId: null, from: null, to: order.status, cause: "place" }])}`)
-    )
+            variant_id uuid, name jsonb, unit_price bigint, quantity int, total bigint)) with ordinality),
+        told as (${timeline.insert(order.id, [{ scope: "order", sellerOrderId: null, from: null, to: order.status, cause: "place" }])})
+        select * from inserted`
+      const { sequence, version, ...times } = yield* Effect.orDie(decodeInserted(written[0]))
+      return { order: new Order({ ...order, ...times }), sequence, version }
+    })
 
     const find = Effect.fn("OrderRepository.find")((id: OrderId) =>
-      read(id).pipe(
-        Effect.map(({ order }) => order),
-        Effect.catchTag("NoSuchElementError", () => new OrderNotFound({ orderId: id })),
-        Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
-      )
+      read(id).pipe(Effect.map(({ order }) => order), Effect.catchTag("SqlError", Effect.die))
     )
 
     const list = Effect.fn("OrderRepository.list")((member: MemberId, { before, limit }: {
@@ -101,8 +111,8 @@ export class OrderRepository extends Context.Service<OrderRepository, {
     )
 
     /** False when the order is no longer of the version that was read; nothing is written then. */
-    const store = Effect.fnUntraced(function*(before: Order, version: number, sequence: number, { events, state }: Change<Order, OrderEvent>) {
-      const moved = state.sellerOrders.filter((part, index) => part.status !== before.sellerOrders[index]?.status)
+    const store = Effect.fnUntraced(function*({ order, sequence, version }: Stored, { events, state }: Change<Order, OrderEvent>) {
+      const moved = state.sellerOrders.filter((part, index) => part.status !== order.sellerOrders[index]?.status)
       const written = yield* sql`with changed as (
           update orders set status = ${state.status}, rejection = ${state.rejection}, sequence = ${sequence + events.length},
             version = version + 1, due_at = ${waits(state) ? sql`payment_deadline` : sql`null`}
@@ -111,25 +121,21 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           update seller_order s set status = m.status
           from changed, jsonb_to_recordset(${JSON.stringify(moved.map(({ id, status }) => ({ id, status })))}::jsonb) as m (id uuid, status text)
           where s.id = m.id and s.order_id = changed.id),
-        told as (${timeline.insert(state.id, Timeline.entriesOf(events, before.status), sql`changed`)})
+        told as (${timeline.insert(state.id, Timeline.entriesOf(events, order.status), sql`changed`)})
         select id from changed`
       if (written.length === 0) return false
       yield* outbox.append({ after: sequence, events })
       return true
     })
 
-    const update = Effect.fn("OrderRepository.update")(<E>(id: OrderId, rule: Rule<E>) =>
-      Effect.gen(function*() {
-        while (true) {
-          const { order, sequence, version } = yield* current(id).pipe(
-            Effect.catchTag("NoSuchElementError", () => new OrderNotFound({ orderId: id })),
-            Effect.catchTag("SchemaError", Effect.die)
-          )
-          const change = yield* Effect.fromResult(rule(order))
-          if (yield* store(order, version, sequence, change)) return change.state
-        }
-      })
-    )
+    const update = Effect.fn("OrderRepository.update")(function*<E>(from: OrderId | Stored, rule: Rule<E>) {
+      let stored = typeof from === "string" ? yield* read(from) : from
+      while (true) {
+        const change = yield* Effect.fromResult(rule(stored.order))
+        if (yield* store(stored, change)) return change.state
+        stored = yield* read(stored.order.id)
+      }
+    })
 
     const claimDue = Effect.fn("OrderRepository.claimDue")((limit: number, lease: Duration.Duration) =>
       claim({ limit, lease: Duration.toSeconds(lease) }).pipe(Effect.map((rows) => rows.map(({ order }) => order)), Effect.orDie)
@@ -138,6 +144,8 @@ export class OrderRepository extends Context.Service<OrderRepository, {
     return OrderRepository.of({ insert, find, list, update, claimDue })
   }))
 }
+
+const decodeInserted = Schema.decodeUnknownEffect(Row.Inserted)
 
 /** Only a placed, rejected, expired or cancelled order waits for nothing. */
 const waits = ({ status }: Order) => status === "AWAITING_PAYMENT"

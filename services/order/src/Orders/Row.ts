@@ -5,17 +5,32 @@ import type { OrderDraft } from "@marketplace/domain/Order/Checkout"
 import { Order } from "@marketplace/domain/Order/Order"
 
 /** An order as one JSON value in the shape of the domain class, so that one statement reads all its parts. */
-export const Row = Schema.Struct({ order: Order, sequence: Schema.Int })
+export const Row = Schema.Struct({ order: Order, sequence: Schema.Int, version: Schema.Int })
+
+/** What the database adds to an order when it is stored. */
+export const Inserted = Schema.Struct({
+  createdAt: Order.fields.createdAt,
+  paymentDeadline: Order.fields.paymentDeadline,
+  sequence: Schema.Int,
+  version: Schema.Int
+})
+
+const millis = (column: string) => `floor(extract(epoch from ${column}) * 1000)`
+
+/** The columns of `Inserted`, from `orders`. */
+export const inserted = (sql: SqlClient.SqlClient): Statement.Fragment =>
+  sql.literal(`
+    ${millis("created_at")}::float8 as created_at, ${millis("payment_deadline")}::float8 as payment_deadline, sequence, version`)
 
 /** The columns of `Row`, from `orders o`. */
 export const columns = (sql: SqlClient.SqlClient): Statement.Fragment =>
   sql.literal(`
-    o.sequence,
+    o.sequence, o.version,
     jsonb_build_object(
       'id', o.id, 'memberId', o.member_id, 'status', o.status, 'rejection', o.rejection,
       'total', jsonb_build_object('amount', o.total, 'currency', o.currency),
-      'createdAt', floor(extract(epoch from o.created_at) * 1000),
-      'paymentDeadline', floor(extract(epoch from o.payment_deadline) * 1000),
+      'createdAt', ${millis("o.created_at")},
+      'paymentDeadline', ${millis("o.payment_deadline")},
       'sellerOrders', (
         select jsonb_agg(jsonb_build_object(
           'id', s.id, 'enterpriseId', s.enterprise_id, 'status', s.status,
