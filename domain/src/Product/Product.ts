@@ -73,17 +73,16 @@ export interface StockReport {
   readonly sold: number
 }
 
-/** Takes a stock report over, unless a newer one has been taken already. Tells nobody: it repeats what was told. */
-export const showStock = (report: StockReport) => (product: Product): Change<Product, ProductEvent> => {
-  const outdated = (variant: Variant) => variant.id === report.variantId && variant.stockSequence < report.sequence
-  const { available, sequence: stockSequence, sold } = report
-  return {
-    state: product.variants.some(outdated)
-      ? new Product({
-        ...product,
-        variants: product.variants.map((variant) => outdated(variant) ? new Variant({ ...variant, available, sold, stockSequence }) : variant)
-      })
-      : product,
-    events: []
+/** Takes over what is newer than what is shown. Tells nobody: it repeats what was told. */
+export const showStock = (reports: ReadonlyArray<StockReport>) => (product: Product): Change<Product, ProductEvent> => {
+  const latest = new Map<VariantId, StockReport>()
+  for (const report of reports) {
+    if (report.sequence > (latest.get(report.variantId)?.sequence ?? 0)) latest.set(report.variantId, report)
   }
+  const variants = product.variants.map((variant) => {
+    const { available, sequence, sold } = latest.get(variant.id) ?? { ...variant, sequence: 0 }
+    return sequence > variant.stockSequence ? new Variant({ ...variant, available, sold, stockSequence: sequence }) : variant
+  })
+  const isNews = variants.some((variant, n) => variant !== product.variants[n])
+  return { state: isNews ? new Product({ ...product, variants }) : product, events: [] }
 }

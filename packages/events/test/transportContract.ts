@@ -250,6 +250,41 @@ export const transportContract = (name: string, { install }: Suite) => {
       assert.deepStrictEqual(yield* product.run(DeadLetters.use((dead) => dead.list(10))), [])
     }))
 
+    test("gives a batch handler what is consumed together, and parks only the stream that it cannot do", Effect.fnUntraced(function*(processOf) {
+      const keys = yield* newKeys(20)
+      const [sick] = keys
+      const order = yield* World.start(processOf("order"))
+      yield* order.run(publish("order", yield* statusChanges(keys, [1, 2])))
+      const sizes: Array<number> = []
+      let cured = false
+      const product = yield* World.start(Consumer.layer("product", Effect.map(SqlClient.SqlClient, (sql) => ({
+        OrderStatusChanged: {
+          all: (told) => {
+            sizes.push(told.length)
+            if (!cured && told.some(({ event }) => event.to === "POISON")) return Effect.die(new Error("cannot be"))
+            return Effect.forEach(told, ({ about, event }) => World.note(event._tag, about), { discard: true }).pipe(
+              Effect.provideService(SqlClient.SqlClient, sql)
+            )
+          }
+        },
+        ProductStockChanged: () => Effect.void
+      } satisfies Consumer.Handlers<"product">))).pipe(Layer.provideMerge(processOf("product"))))
+      yield* World.eventually(World.effects("product"), (all) => all.length === 40)
+      assert.isAbove(Math.max(...sizes), 1)
+
+      yield* order.run(publish("order", [
+        yield* World.envelope(World.statusChanged(sick!, "POISON"), 3),
+        ...(yield* statusChanges(keys.slice(1), [3])),
+        yield* World.envelope(World.statusChanged(sick!), 4)
+      ]))
+      yield* World.eventually(World.effects("product"), (all) => all.length === 59)
+      yield* World.eventually(product.run(DeadLetters.use((dead) => dead.list(10))), (all) => all.length === 2)
+      cured = true
+      assert.strictEqual(yield* product.run(DeadLetters.use((dead) => dead.replay({ context: "order", streamKey: sick! }))), 2)
+      const found = byKey(yield* World.effects("product"))
+      for (const key of keys) assert.deepStrictEqual(found.get(key), upTo(key === sick ? 4 : 3))
+    }))
+
     test("waits while the database or somebody else is away, and other partitions go on", Effect.fnUntraced(function*(processOf) {
       const keys = yield* newKeys(30)
       const [waiting] = keys

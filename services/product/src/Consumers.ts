@@ -21,7 +21,11 @@ export const Consumers = Consumer.layer("product", Effect.gen(function*() {
           return Effect.void
       }
     },
-    ProductStockChanged: ({ available, productId, sold, variantId }, { sequence }) =>
-      products.showStock(productId, { variantId, sequence, available, sold })
+    ProductStockChanged: {
+      all: (told) =>
+        products.showStock(told.map(({ about: { sequence }, event: { available, productId, sold, variantId } }) =>
+          ({ productId, variantId, sequence, available, sold })
+        ))
+    }
   }
 }))

@@ -14,8 +14,8 @@ export class Products extends Context.Service<Products, {
   readonly list: (page: { readonly before: ProductId | undefined; readonly limit: number }) => Effect.Effect<ReadonlyArray<Product>>
   /** What the variants cost now, those that exist. SOLD_OUT ones are not sellable: an early no, never a promise. */
   readonly quote: (variants: ReadonlyArray<VariantId>) => Effect.Effect<ReadonlyArray<VariantQuote>>
-  /** Takes over what the stock row of a variant said. */
-  readonly showStock: (productId: ProductId, report: StockReport) => Effect.Effect<void, ProductNotFound>
+  /** Takes over what the stock rows of variants said. */
+  readonly showStock: (reports: ReadonlyArray<StockReport & { readonly productId: ProductId }>) => Effect.Effect<void, ProductNotFound>
 }>()("@marketplace/product/Products") {
   static readonly layer = Layer.effect(Products, Effect.gen(function*() {
     const repository = yield* ProductRepository
@@ -33,8 +33,13 @@ export class Products extends Context.Service<Products, {
         const asked = new Set(variants)
         return products.flatMap((product) => product.variants.filter(({ id }) => asked.has(id)).map((variant) => quote(product, variant)))
       }),
-      showStock: Effect.fn("Products.showStock")((productId, report) =>
-        Effect.asVoid(repository.update(productId, (product) => Result.succeed(showStock(report)(product))))
+      showStock: Effect.fn("Products.showStock")((reports) =>
+        repository.updateAll(
+          [...Map.groupBy(reports, ({ productId }) => productId)].map(([id, reports]) => ({
+            id,
+            rule: (product) => Result.succeed(showStock(reports)(product))
+          }))
+        )
       )
     })
   }))

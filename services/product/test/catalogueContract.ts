@@ -140,13 +140,30 @@ export const catalogueContract = <R, E, S>(
       assert.deepStrictEqual(yield* sequences(product.id), numbers(1, 41))
     }))
 
+    it.effect("changes several at once, losing nothing to others who do", () => Effect.gen(function*() {
+      const products = yield* ProductRepository
+      const listings = yield* Effect.replicateEffect(listed(), 3)
+      const changes = listings.map(({ id }, n) => ({ id, rule: dearer(n) }))
+      yield* Effect.replicateEffect(products.updateAll(changes), 10, { concurrency: "unbounded", discard: true })
+      for (const [n, { id }] of listings.entries()) {
+        assert.strictEqual(priceOf(yield* products.get(id)), 15_910)
+        assert.deepStrictEqual(yield* sequences(id), numbers(1, 1 + 10 * n))
+      }
+      const unknown = ProductId.make(yield* newId)
+      assert.deepStrictEqual(
+        yield* Effect.flip(products.updateAll([{ id: unknown, rule: dearer(1) }])),
+        new ProductNotFound({ productId: unknown })
+      )
+      yield* products.updateAll([])
+    }))
+
     it.effect("shows the latest stock of a variant, in whatever order and how often it is told", () => Effect.gen(function*() {
       const products = yield* ProductRepository
       const product = yield* listed()
       const [small, large] = product.variants.map(({ id }) => id)
       const report = (variantId: VariantId, sequence: number) =>
         products.update(product.id, (current) =>
-          Result.succeed(showStock({ variantId, sequence, available: 100 - sequence, sold: sequence })(current)))
+          Result.succeed(showStock([{ variantId, sequence, available: 100 - sequence, sold: sequence }])(current)))
       const shown = Effect.map(products.get(product.id), ({ variants }) =>
         variants.map(({ available, sold, stockSequence }) => ({ available, sold, stockSequence })))
 

@@ -20,4 +20,7 @@ export class ProductRepository extends Context.Service<ProductRepository, {
   readonly byVariants: (variants: ReadonlyArray<VariantId>) => Effect.Effect<ReadonlyArray<Product>>
   /** Reads, lets the rule decide, stores what it decided. A rule that changes nothing writes nothing. */
   readonly update: <E>(id: ProductId, rule: Rule<E>) => Effect.Effect<Product, E | ProductNotFound>
+  /** The same for several products, each named once; where the store can, with as little work as for one. */
+  readonly updateAll: <E>(changes: ReadonlyArray<{ readonly id: ProductId; readonly rule: Rule<E> }>) =>
+    Effect.Effect<void, E | ProductNotFound>
 }>()("@marketplace/product/ProductRepository") {}

@@ -79,6 +79,13 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     return state
   })
 
+  const update = Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
+    decide(id, rule).pipe(
+      Effect.retry({ while: isOutrun, schedule: conflicts }),
+      Effect.catchIf(isOutrun, Effect.die)
+    )
+  )
+
   return ProductRepository.of({
     insert,
     get: Effect.fn("ProductRepository.get")((id: ProductId) => Effect.flatMap(find(id), product)),
@@ -93,11 +100,9 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
         Effect.flatMap(Effect.forEach(product))
       )
     ),
-    update: Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
-      decide(id, rule).pipe(
-        Effect.retry({ while: isOutrun, schedule: conflicts }),
-        Effect.catchIf(isOutrun, Effect.die)
-      )
+    update,
+    updateAll: Effect.fn("ProductRepository.updateAll")((changes) =>
+      Effect.forEach(changes, ({ id, rule }) => update(id, rule), { concurrency: 8, discard: true })
     )
   })
 })).pipe(Layer.provide(Wakeups.layer))

@@ -1,9 +1,9 @@
-import { Effect, Layer, Schema } from "effect"
-import { SqlClient, SqlError, SqlResolver, SqlSchema } from "effect/sql"
+import { Effect, Layer, Option, Schema } from "effect"
+import { SqlClient, SqlResolver, SqlSchema } from "effect/sql"
 import type { Change } from "@marketplace/domain/Change"
 import type { ProductEvent } from "@marketplace/domain/Product/Events"
 import { ProductId, type VariantId } from "@marketplace/domain/Product/Ids"
-import { Product, ProductNotFound, Variant } from "@marketplace/domain/Product/Product"
+import { Product, ProductNotFound } from "@marketplace/domain/Product/Product"
 import { Outbox } from "@marketplace/events/Outbox"
 import { ProductRepository, type Rule } from "./Repository.ts"
 
@@ -13,18 +13,27 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   const outbox = yield* Outbox
   const columns = sql.literal("id, enterprise_id, seller, name, description, status, variants, sequence, version")
 
+  /** Rows `n` of products. */
+  const recordset = Effect.fnUntraced(function*(
+    products: ReadonlyArray<{ readonly state: Product; readonly sequence: number; readonly version: number }>
+  ) {
+    const rows = yield* Effect.forEach(products, ({ state, ...counters }) =>
+      Effect.map(Effect.orDie(encode(state)), (fields) =>
+        ({ ...fields, variantIds: state.variants.map(({ id }) => id), ...counters })
+      ))
+    return sql`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as n (id uuid, "enterpriseId" uuid, seller text, name jsonb,
+      description jsonb, status text, variants jsonb, "variantIds" uuid[], sequence int, version int)`
+  })
+
   const insert = Effect.fn("ProductRepository.insert")(function*({ events, state }: Change<Product, ProductEvent>) {
-    const inserted = yield* sql`insert into product ${
-      sql.insert({ ...(yield* encode(state)), variantIds: variantIds(state), sequence: events.length })
-    } on conflict (id) do nothing returning id`
+    const inserted = yield* sql`
+      insert into product (id, enterprise_id, seller, name, description, status, variants, variant_ids, sequence)
+      select id, "enterpriseId", seller, name, description, status, variants, "variantIds", sequence
+      from ${yield* recordset([{ state, sequence: events.length, version: 0 }])}
+      on conflict (id) do nothing returning id`
     if (inserted.length > 0) yield* outbox.append({ after: 0, events })
   }, sql.withTransaction, Effect.orDie)
 
-  const read = SqlSchema.findOne({
-    Request: ProductId,
-    Result: Row,
-    execute: (id) => sql`select ${columns} from product where id = ${id}`
-  })
   const active = SqlSchema.findAll({
     Request: Schema.Struct({ before: Schema.NullOr(Schema.String), limit: Schema.Int }),
     Result: Row,
@@ -38,13 +47,16 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     execute: (ids) => sql`select ${columns} from product where variant_ids && ${uuidArray(ids)}::uuid[]`
   })
 
+  const select = (ids: ReadonlyArray<string>) =>
+    sql<{ readonly id: ProductId }>`select ${columns} from product where id = any(${uuidArray(ids)}::uuid[])`
   const byId = SqlResolver.findById({
     Id: ProductId,
     // Each caller decodes his own row: one that cannot be read fails nobody else.
     Result: Schema.Unknown,
     ResultId: (_, row: { readonly id: ProductId }) => row.id,
-    execute: (ids) => sql<{ readonly id: ProductId }>`select ${columns} from product where id = any(${uuidArray(ids)}::uuid[])`
+    execute: select
   })
+  const byIds = SqlSchema.findAll({ Request: Schema.Array(Schema.String), Result: Row, execute: select })
   const decode = Schema.decodeUnknownEffect(Row)
 
   const get = Effect.fn("ProductRepository.get")((id: ProductId) =>
@@ -56,33 +68,44 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     )
   )
 
-  /** False when the product is no longer of the version that was read; nothing is written then. */
-  const store = Effect.fnUntraced(function*({ sequence, version }: typeof Row.Type, { events, state }: Change<Product, ProductEvent>) {
-    const changed = { ...(yield* Effect.orDie(encode(state))), sequence: sequence + events.length, version: version + 1 }
-    const written = yield* sql`update product set ${sql.update(changed, ["id"])} where id = ${state.id} and version = ${version} returning id`
-    if (written.length === 0) return false
-    yield* outbox.append({ after: sequence, events })
-    return true
+  /** Gives the ids of those that are no longer of the version that was read, of which nothing is written. */
+  const store = Effect.fnUntraced(function*(decided: ReadonlyArray<Decided>) {
+    if (decided.length === 0) return new Set<ProductId>()
+    const next = yield* recordset(decided.map(({ change: { events, state }, row: { sequence, version } }) =>
+      ({ state, sequence: sequence + events.length, version })
+    ))
+    const written = yield* sql<{ readonly id: ProductId }>`
+      update product p set enterprise_id = n."enterpriseId", seller = n.seller, name = n.name, description = n.description,
+        status = n.status, variants = n.variants, variant_ids = n."variantIds", sequence = n.sequence, version = p.version + 1
+      from ${next}
+      where p.id = n.id and p.version = n.version returning p.id`
+    const ids = new Set(written.map(({ id }) => id))
+    const stored = decided.filter(({ row: { id } }) => ids.has(id))
+    yield* outbox.append(...stored.map(({ change: { events }, row: { sequence } }) => ({ after: sequence, events })))
+    return new Set(decided.map(({ row: { id } }) => id).filter((id) => !ids.has(id)))
   })
 
-  const update = Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
-    Effect.gen(function*() {
-      while (true) {
-        const row = yield* read(id).pipe(
-          Effect.catchTags({
-            NoSuchElementError: () => Effect.fail(new ProductNotFound({ productId: id })),
-            SchemaError: Effect.die
-          })
-        )
+  const decideAll = Effect.fnUntraced(function*<E>(changes: ReadonlyArray<{ readonly id: ProductId; readonly rule: Rule<E> }>) {
+    const states = new Map<ProductId, Product>()
+    let open = changes
+    while (open.length > 0) {
+      const rows = new Map((yield* Effect.orDie(byIds(open.map(({ id }) => id)))).map((row) => [row.id, row]))
+      const decided: Array<Decided> = []
+      for (const { id, rule } of open) {
+        const row = rows.get(id)
+        if (row === undefined) return yield* new ProductNotFound({ productId: id })
         const current = product(row)
         const change = yield* Effect.fromResult(rule(current))
-        if (change.state === current && change.events.length === 0) return current
-        // what tells nothing is one statement, and needs no transaction of its own
-        const stored = change.events.length === 0 ? store(row, change) : sql.withTransaction(store(row, change))
-        if (yield* stored) return change.state
+        states.set(id, change.state)
+        if (change.state !== current || change.events.length > 0) decided.push({ row, change })
       }
-    }).pipe(Effect.catchIf(SqlError.isSqlError, Effect.die))
-  )
+      // what tells nothing is one statement, and needs no transaction of its own
+      const isSilent = decided.every(({ change }) => change.events.length === 0)
+      const outrun = yield* Effect.orDie(isSilent ? store(decided) : sql.withTransaction(store(decided)))
+      open = open.filter(({ id }) => outrun.has(id))
+    }
+    return states
+  })
 
   return ProductRepository.of({
     insert,
@@ -93,20 +116,22 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     byVariants: Effect.fn("ProductRepository.byVariants")((variants: ReadonlyArray<VariantId>) =>
       ofVariants(variants).pipe(Effect.map((rows) => rows.map(product)), Effect.orDie)
     ),
-    update
+    update: Effect.fn("ProductRepository.update")((id, rule) =>
+      Effect.map(decideAll([{ id, rule }]), (states) => Option.getOrThrow(Option.fromUndefinedOr(states.get(id))))
+    ),
+    updateAll: Effect.fn("ProductRepository.updateAll")((changes) => Effect.asVoid(decideAll(changes)))
   })
 }))
+
+/** What a rule made of a row. */
+interface Decided {
+  readonly row: typeof Row.Type
+  readonly change: Change<Product, ProductEvent>
+}
 
 const Row = Schema.Struct({ ...Product.fields, sequence: Schema.Int, version: Schema.Int })
 const product = ({ sequence: _, version: __, ...fields }: typeof Row.Type): Product => new Product(fields)
 
-const Columns = Schema.Struct({
-  ...Product.fields,
-  name: Schema.fromJsonString(Product.fields.name),
-  description: Schema.fromJsonString(Product.fields.description),
-  variants: Schema.fromJsonString(Schema.Array(Variant))
-})
-const encode = Schema.encodeEffect(Columns)
+const encode = Schema.encodeEffect(Product)
 
 const uuidArray = (ids: ReadonlyArray<string>): string => `{${ids.join(",")}}`
-const variantIds = ({ variants }: Product): string => uuidArray(variants.map(({ id }) => id))
