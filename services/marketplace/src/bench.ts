@@ -1,9 +1,10 @@
-import { Clock, Console, Effect, FileSystem, Option, Schedule, Schema } from "effect"
+import { Clock, Console, Effect, FileSystem, Layer, Option, Schedule, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Age from "./Bench/Age.ts"
+import * as Observed from "./Bench/Observed.ts"
 import * as Report from "./Bench/Report.ts"
 import * as Selection from "./Bench/Selection.ts"
 import { launch, marketplace, yardstick } from "./Bench/Server.ts"
@@ -66,9 +67,11 @@ const shopping = Effect.fn("bench.shopping")(function*(options: Options, directo
   yield* say(`the marketplace with ${products} products (${profile})`)
   yield* Effect.scoped(Effect.andThen(
     marketplace(profile, products, directory),
-    Effect.provide(Age.noteCommits, Age.layer(directory))
+    Effect.provide(Observed.begin, Observed.layer(directory))
   ))
-  const target = yield* marketplace(profile, products, directory)
+  const started = yield* marketplace(profile, products, directory)
+  const observed = yield* Layer.build(Observed.layer(directory))
+  const target = { ...started, counts: Effect.provide(Observed.counts(started.gatewayUrl), observed) }
   const start = yield* target.usage
   const { tokenPrivateKey } = yield* Secrets.read(directory)
   const [flash, ...others] = yield* Workloads.catalogue(target.gatewayUrl)
@@ -97,7 +100,7 @@ const shopping = Effect.fn("bench.shopping")(function*(options: Options, directo
     }
     return { w1, w3, w4, w7: target.startedIn, after, over }
   })
-  const { after, over, ...results } = yield* Effect.provide(shop, [tokens(tokenPrivateKey), Age.layer(directory)])
+  const { after, over, ...results } = yield* shop.pipe(Effect.provide(tokens(tokenPrivateKey)), Effect.provide(observed))
   const resident = { start: start.rootMemory, before: before.rootMemory, after: after.rootMemory, all: after.memory }
   return { ...results, memory: { ...resident, over, ...(memory > 0 ? { purchases: memory } : {}) } }
 })

@@ -59,6 +59,17 @@ describe("a report", () => {
     assert.include(Report.render(everything), text)
   })
 
+  it("tells what an operation makes the servers do, as far as it was counted", () => {
+    const purchase = { ...aged(32, 700), requests: 4, calls: 3, statements: 60.5, transactions: 7.25 }
+    const lines = Report.render({ ...everything, w3: [purchase] }).split("\n")
+    const heading = lines.findIndex((line) => line.startsWith("per operation"))
+    assert.deepStrictEqual(lines.slice(heading, heading + 2).map((line) => line.replaceAll(/ +/g, " ")), [
+      "per operation requests calls statements transact.",
+      "W3 purchase 4.00 3.00 60.50 7.25"
+    ])
+    assert.notInclude(Report.render(everything), "per operation")
+  })
+
   it("is silent about what was not run", () => {
     assert.deepStrictEqual(Report.ratios(yardsticks), [])
     assert.notMatch(Report.render(yardsticks), /W\d|memory|NaN|undefined/)

@@ -1,28 +1,12 @@
-import { Config, Effect, Layer, Option, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import * as Database from "@marketplace/postgres/Database"
-import { PostgresServer } from "@marketplace/postgres/PostgresServer"
 import { consumed } from "@marketplace/schema/Topology"
 import { contexts, ofEach, values } from "../Verify/Invariant.ts"
-import * as Installation from "../Verify/Installation.ts"
 import { BenchFailed } from "./Server.ts"
 
 /** How old events were, in milliseconds; each counts once at each of its consumers. */
 export const Ages = Schema.Struct({ events: Schema.Int, p50: Schema.Finite, p99: Schema.Finite })
 export type Ages = typeof Ages.Type
-
-/** The database of the marketplace that runs in the directory, read while nothing is measured. */
-export const layer = (directory: string) =>
-  Layer.unwrap(Effect.map(PostgresServer, ({ ownerUrl }) =>
-    Database.layer({ url: ownerUrl, service: "bench", maxConnections: 1 }))).pipe(
-      Layer.provide(Installation.layerServer(directory))
-    )
-
-/** From its next start on the embedded PostgreSQL notes when it commits; somebody else's server is left as it is. */
-export const noteCommits = Effect.gen(function*() {
-  const given = yield* Config.option(Config.Redacted("DATABASE_OWNER_URL"))
-  if (Option.isNone(given)) yield* SqlClient.SqlClient.use((sql) => sql`alter system set track_commit_timestamp = on`)
-})
 
 const outbox = ofEach((context) => `select event_id, type, occurred_at from ${context}_service.outbox`)
 

@@ -10,15 +10,20 @@ export interface Answer {
 export interface Connection {
   readonly send: (method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>) => Promise<Answer>
   readonly close: () => void
+  /** How many requests it has sent. */
+  readonly sent: () => number
 }
 
 export const connect = (base: string): Connection => {
+  let requests = 0
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const { hostname, port } = new URL(base)
   return {
     close: () => agent.destroy(),
+    sent: () => requests,
     send: (method, path, body, headers = {}) =>
       new Promise((resolve, reject) => {
+        requests++
         const text = body === undefined ? undefined : JSON.stringify(body)
         const sent = request({
           agent,
@@ -49,6 +54,8 @@ export interface Timing {
   readonly perSecond: number
   readonly p50: number
   readonly p99: number
+  /** Sent to the servers, all operations together. */
+  readonly requests: number
 }
 
 export const quantile = (sorted: ReadonlyArray<number>, share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
@@ -65,6 +72,7 @@ export const run = async (
 ): Promise<Timing> => {
   const times: Array<number> = []
   let next = 0
+  let requests = 0
   const begun = performance.now()
   await Promise.all(Array.from({ length: connections }, async () => {
     const connection = connect(base)
@@ -75,12 +83,14 @@ export const run = async (
         times.push(performance.now() - before)
       }
     } finally {
+      requests += connection.sent()
       connection.close()
     }
   }))
   const seconds = (performance.now() - begun) / 1000
   times.sort((a, b) => a - b)
-  return { operations: times.length, seconds, perSecond: times.length / seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99) }
+  const operations = times.length
+  return { operations, seconds, perSecond: operations / seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99), requests }
 }
 
 /** @throws unless it holds */

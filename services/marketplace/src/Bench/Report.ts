@@ -8,12 +8,17 @@ const Result = Schema.Struct({
   perSecond: Schema.Finite,
   p50: Schema.Finite,
   p99: Schema.Finite,
-  cpu: Schema.Finite
+  cpu: Schema.Finite,
+  requests: Schema.optional(Schema.Finite),
+  calls: Schema.optional(Schema.Finite),
+  statements: Schema.optional(Schema.Finite),
+  transactions: Schema.optional(Schema.Finite)
 })
 
 /**
  * What one call of the benchmark found. Times in milliseconds, memory in MiB; `cpu` is per operation, all server
- * processes together. What was not run is left out.
+ * processes together, and so are requests sent, calls between services, statements and transactions of PostgreSQL. What was
+ * not run or cannot be counted is left out.
  */
 export const Report = Schema.Struct({
   profile: Schema.Literals(["embedded", "full"]),
@@ -105,6 +110,22 @@ const flashLines = (w4: Report["w4"]) => {
   return [row(["W4 flash sale, per buyer", number(perSecond, 1), number(p50, 1), number(p99, 1), number(cpu)])]
 }
 
+/** What an operation makes the servers do, at the most connections. */
+const countLines = ({ w1, w3, w4 }: Report) => {
+  const counted = [
+    { name: "W1 product by id", result: w1?.at(-1) },
+    { name: "W3 purchase", result: w3?.at(-1) },
+    { name: "W4 flash sale, per buyer", result: w4 }
+  ].flatMap(({ name, result }) => {
+    if (result?.requests === undefined) return []
+    const { calls, requests, statements, transactions } = result
+    return [row([name, ...[requests, calls, statements, transactions].map((one) => one === undefined ? "" : number(one))])]
+  })
+  return counted.length === 0
+    ? []
+    : ["", row(["per operation", "requests", "calls", "statements", "transact."]), ...counted]
+}
+
 const stockLines = (w4: Report["w4"]) =>
   w4 === undefined
     ? []
@@ -165,6 +186,7 @@ export const render = (report: Report, earlier?: Report): string => {
     ...lines("W3 purchase", report.w3),
     ...flashLines(w4),
     ...eventLines(report),
+    ...countLines(report),
     "",
     ...ageNotes(report),
     ...stockLines(w4),

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { connect, must, run, type Timing } from "./Load.ts"
+import type { Counts } from "./Observed.ts"
 import type { Usage } from "./ProcessTree.ts"
 import { browse, type Buyer, freshBuyers, type Offer, order, purchase, text, untilPlaced, untilSold } from "./Shop.ts"
 
@@ -8,20 +9,35 @@ export interface Target<E> {
   readonly gatewayUrl: string
   readonly simulatorUrl: string
   readonly usage: Effect.Effect<Usage, E>
+  readonly counts: Effect.Effect<Counts>
 }
 
-export interface Result extends Timing {
+/** All but times and rates is per operation. */
+export interface Result extends Timing, Partial<Counts> {
   readonly connections: number
-  /** CPU milliseconds per operation, all server processes together. */
+  /** CPU milliseconds, all server processes together. */
   readonly cpu: number
 }
 
 /** Measures what the servers spend on an operation, until all that it set off is done as well. */
 const measured = Effect.fnUntraced(function*<E>(target: Target<E>, connections: number, work: () => Promise<Timing>) {
+  const done = yield* target.counts
   const before = yield* target.usage
   const timing = yield* Effect.promise(work)
   const after = yield* target.usage
-  return { ...timing, connections, cpu: (after.cpu - before.cpu) / timing.operations }
+  const { calls, statements, transactions } = yield* target.counts
+  const each = (sum: number) => sum / timing.operations
+  const since = (now: number | undefined, then: number | undefined) =>
+    now === undefined || then === undefined ? undefined : each(now - then)
+  return {
+    ...timing,
+    connections,
+    cpu: each(after.cpu - before.cpu),
+    requests: each(timing.requests),
+    calls: since(calls, done.calls),
+    statements: since(statements, done.statements),
+    transactions: since(transactions, done.transactions)
+  }
 })
 
 const pick = <A>(list: ReadonlyArray<A>, n: number): A => {
@@ -43,9 +59,11 @@ export const catalogue = (gatewayUrl: string) =>
     }
   })
 
+const nothing = Effect.succeed({ statements: undefined, transactions: undefined, calls: undefined })
+
 /** Y1. */
 export const constant = <E>(url: string, usage: Effect.Effect<Usage, E>, connections: number, count: number) =>
-  measured({ gatewayUrl: url, simulatorUrl: url, usage }, connections, () =>
+  measured({ gatewayUrl: url, simulatorUrl: url, usage, counts: nothing }, connections, () =>
     run(url, { connections, count }, async (connection) => {
       const answer = await connection.send("GET", "/")
       must(answer.status === 200 && text(answer.body, "text").length === 900, "constant", answer)
@@ -77,7 +95,7 @@ export const purchases = Effect.fnUntraced(function*<E>(target: Target<E>, offer
     })
     for (const simulator of simulators) simulator.close()
     await settled(target.gatewayUrl, placed.slice(-connections), pick(offers, scatter(count - 1, offers.length)))
-    return timing
+    return { ...timing, requests: simulators.reduce((sum, { sent }) => sum + sent(), timing.requests) }
   })
   yield* Effect.promise(() => settled(target.gatewayUrl, placed, undefined))
   return result
