@@ -8,6 +8,7 @@ import { ProductApi } from "@marketplace/schema/Product/HttpApi"
 import { Callers, layerGuards } from "@marketplace/service/Callers"
 import { Health } from "@marketplace/service/Health"
 import * as InvalidRequests from "@marketplace/service/InvalidRequests"
+import * as SharedAnswers from "@marketplace/service/SharedAnswers"
 import { keySetRoute } from "@marketplace/service/Tokens"
 import * as Telemetry from "@marketplace/telemetry/Telemetry"
 import * as Gateway from "../src/Service.ts"
@@ -35,7 +36,7 @@ const products = HttpApiBuilder.layer(ProductApi).pipe(
         Effect.succeed(HttpServerResponse.jsonUnsafe({ items: [] }, { headers: { "cache-control": "public, max-age=60" } })),
       get: () => Effect.succeed(HttpServerResponse.jsonUnsafe({}))
     }))),
-  Layer.provide(InvalidRequests.layer)
+  Layer.provide([InvalidRequests.layer, SharedAnswers.layer])
 )
 
 let verifications = 0
