@@ -99,6 +99,17 @@ const replays = Metric.counter(Name.idempotencyReplays, {
 /** Answers of an operation given from the idempotency record instead of doing the work. */
 export const idempotencyReplays = (operation: string) => Metric.withAttributes(replays, { [Label.operation]: operation })
 
+/** It was kept and fresh; the service was asked for it; the caller wanted the service's own. */
+export type SharedCacheOutcome = "hit" | "miss" | "bypass"
+
+const shared = Metric.counter(Name.sharedCacheRequests, {
+  description: "Requests for what is the same for everybody, by whether the answer was kept",
+  incremental: true
+})
+
+/** Requests to the gateway for what it may keep, by outcome. */
+export const sharedCacheRequests = (outcome: SharedCacheOutcome) => Metric.withAttributes(shared, { [Label.outcome]: outcome })
+
 const http = Metric.histogram(Name.httpServer, {
   description: "Time to answer a request, by route template and status",
   attributes: inSeconds,

@@ -86,6 +86,19 @@ layer(World, { excludeTestServices: true })("services in the gateway's process",
     assert.deepStrictEqual([status, body.type], [404, "/problems/route-not-found"])
   }))
 
+  it.effect("are not asked for what the gateway has kept", () => Effect.gen(function*() {
+    const path = `/v1/products/${orderId}`
+    const serversOf = Effect.fnUntraced(function*(headers: Record<string, string>) {
+      const answer = yield* call(path, { headers })
+      const traceId = answer.headers.get("x-trace-id")
+      const servers = spans.filter((span) => span.kind === "server" && span.traceId === traceId).length
+      return [answer.status, answer.text, answer.headers.get("cache-control"), servers]
+    })
+    assert.deepStrictEqual(yield* serversOf({}), [200, "{}", "public, max-age=10", 2])
+    assert.deepStrictEqual(yield* serversOf({}), [200, "{}", "public, max-age=10", 1])
+    assert.deepStrictEqual(yield* serversOf({ "cache-control": "no-cache" }), [200, "{}", "public, max-age=10", 2])
+  }))
+
   it.effect("refuse what a service refuses, in its words", () => Effect.gen(function*() {
     const headers = { ...(yield* authorization()), "content-type": "application/json", "idempotency-key": "1" }
     const post = (body: string) => call("/v1/orders", { method: "POST", headers, body })
