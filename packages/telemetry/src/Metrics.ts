@@ -102,13 +102,14 @@ export const idempotencyReplays = (operation: string) => Metric.withAttributes(r
 /** It was kept and fresh; the service was asked for it; the caller wanted the service's own. */
 export type SharedCacheOutcome = "hit" | "miss" | "bypass"
 
-const shared = Metric.counter(Name.sharedCacheRequests, {
-  description: "Requests for what is the same for everybody, by whether the answer was kept",
-  incremental: true
-})
-
 /** Requests to the gateway for what it may keep, by outcome. */
-export const sharedCacheRequests = (outcome: SharedCacheOutcome) => Metric.withAttributes(shared, { [Label.outcome]: outcome })
+export const sharedCacheRequests = (outcome: SharedCacheOutcome) =>
+  // `withAttributes` would copy the context at each update.
+  Metric.counter(Name.sharedCacheRequests, {
+    description: "Requests for what is the same for everybody, by whether the answer was kept",
+    attributes: { [Label.outcome]: outcome },
+    incremental: true
+  })
 
 const http = Metric.histogram(Name.httpServer, {
   description: "Time to answer a request, by route template and status",
