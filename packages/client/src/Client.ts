@@ -1,4 +1,4 @@
-import { Effect, type Redacted, Ref } from "effect"
+import { Context, Effect, flow, type Redacted, Ref } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { HttpApiClient, HttpApiMiddleware } from "effect/http-api"
 import { MemberOnly } from "@marketplace/schema/Access"
@@ -6,6 +6,17 @@ import { MarketplaceApi } from "@marketplace/schema/MarketplaceApi"
 
 /** What a client remembers between two calls: the access token of its last log-in. */
 export type Token = Ref.Ref<Redacted.Redacted | undefined>
+
+const Fresh = Context.Reference<boolean>("@marketplace/client/Fresh", { defaultValue: () => false })
+
+/**
+ * Has the operations within answered by the service itself: public reads are otherwise as old as `Age` says, up to what
+ * `Cache-Control` allows.
+ */
+export const fresh = <A, E, R>(asking: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => Effect.provideService(asking, Fresh, true)
+
+const sayFresh = (request: HttpClientRequest.HttpClientRequest) =>
+  Effect.map(Fresh, (fresh) => fresh ? HttpClientRequest.setHeader(request, "cache-control", "no-cache") : request)
 
 /**
  * A client of the whole public API, derived from the contracts: answers come back as their classes, problems as tagged
@@ -18,7 +29,7 @@ export type Token = Ref.Ref<Redacted.Redacted | undefined>
 export const make = Effect.fnUntraced(function*(baseUrl: string) {
   const token: Token = yield* Ref.make<Redacted.Redacted | undefined>(undefined)
   const client = yield* HttpApiClient.make(MarketplaceApi, {
-    transformClient: HttpClient.mapRequest(HttpClientRequest.prependUrl(baseUrl))
+    transformClient: flow(HttpClient.mapRequest(HttpClientRequest.prependUrl(baseUrl)), HttpClient.mapRequestEffect(sayFresh))
   }).pipe(
     Effect.provide(HttpApiMiddleware.layerClient(MemberOnly, ({ next, request }) =>
       Effect.flatMap(Ref.get(token), (known) =>

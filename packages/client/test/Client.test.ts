@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Ref } from "effect"
-import { FetchHttpClient, HttpClientError } from "effect/http"
+import { FetchHttpClient, HttpClient, HttpClientError, HttpClientResponse } from "effect/http"
 import { Money } from "@marketplace/domain/Money"
 import { Email } from "@marketplace/domain/User/Member"
 import { VariantId } from "@marketplace/domain/Product/Ids"
@@ -64,6 +64,21 @@ describe("the client for Effect", () => {
     const error = yield* Effect.flip(client.orders.list({ query: { limit: 3 } }))
     assert.instanceOf(error, HttpClientError.HttpClientError)
     assert.strictEqual(error.response?.status, 429)
+  }))
+
+  it.effect("takes public reads from caches, unless it is told to have them fresh", () => Effect.gen(function*() {
+    const asked: Array<string | undefined> = []
+    const kept = { "cache-control": "public, max-age=10", etag: "\"1\"", age: "3" }
+    const client = yield* Client.make("http://127.0.0.1").pipe(
+      Effect.provideService(HttpClient.HttpClient, HttpClient.make((request) => {
+        asked.push(request.headers["cache-control"])
+        return Effect.succeed(HttpClientResponse.fromWeb(request, Response.json({ items: [], nextCursor: null }, { headers: kept })))
+      }))
+    )
+    const browse = client.products.list({ query: { limit: 20 } })
+    assert.deepStrictEqual(yield* browse, { items: [], nextCursor: null })
+    assert.deepStrictEqual(yield* Client.fresh(browse), { items: [], nextCursor: null })
+    assert.deepStrictEqual(asked, [undefined, "no-cache"])
   }))
 })
 

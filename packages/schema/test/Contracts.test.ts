@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { OpenApi } from "effect/http-api"
+import { Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { MemberOnly } from "../src/Access.ts"
+import { sharedFor, SharesAnswers } from "../src/Caching.ts"
 import { MarketplaceApi } from "../src/MarketplaceApi.ts"
-import { operations } from "../src/Operations.ts"
+import { operations, operationsOf } from "../src/Operations.ts"
 import { consumed, external, published } from "../src/Topology.ts"
 
 /** Operations that anybody may call. Adding one is a decision, so it is written here. */
@@ -10,6 +13,25 @@ const open = ["sessions.logIn", "products.list", "products.get"]
 describe("operations", () => {
   it("leaves none open by accident", () => {
     assert.deepStrictEqual(operations.filter(({ access }) => access === "public").map(({ id }) => id), open)
+  })
+
+  it("shares only what is the same for everybody", () => {
+    const shared = operations.filter(({ sharedFor }) => sharedFor !== undefined)
+    assert.deepStrictEqual(shared.map(({ id, sharedFor }) => [id, sharedFor]), [["products.list", 10], ["products.get", 10]])
+    const spec = OpenApi.fromApi(MarketplaceApi)
+    const responses = spec.paths["/v1/products/{id}"]?.get?.responses
+    assert.deepStrictEqual(Object.keys(responses?.["304"]?.headers ?? {}), ["cache-control", "etag", "age"])
+    assert.containSubset(responses?.["200"], { content: {}, headers: { etag: {} } })
+  })
+
+  it("cannot share what a member sees, what changes something, or what does not say so", () => {
+    const get = HttpApiEndpoint.get("get", "/", { success: Schema.String }).annotateMerge(sharedFor("1 second"))
+    const post = HttpApiEndpoint.post("post", "/", { success: Schema.String }).annotateMerge(sharedFor("1 second"))
+    const of = (endpoint: typeof get | typeof post) => HttpApi.make("any").add(HttpApiGroup.make("any").add(endpoint))
+    assert.deepStrictEqual(operationsOf("product", of(get).middleware(SharesAnswers)).map(({ sharedFor }) => sharedFor), [1])
+    assert.throws(() => operationsOf("product", of(get).middleware(SharesAnswers).middleware(MemberOnly)), "any.get: only what anybody may GET")
+    assert.throws(() => operationsOf("product", of(post).middleware(SharesAnswers)), "any.post: only what anybody may GET")
+    assert.throws(() => operationsOf("product", of(get)), "any.get: sharedFor needs the middleware")
   })
 
   it("has each path and method once", () => {

@@ -99,6 +99,18 @@ const replays = Metric.counter(Name.idempotencyReplays, {
 /** Answers of an operation given from the idempotency record instead of doing the work. */
 export const idempotencyReplays = (operation: string) => Metric.withAttributes(replays, { [Label.operation]: operation })
 
+/** It was kept and fresh; the service was asked for it; the caller wanted the service's own. */
+export type SharedCacheOutcome = "hit" | "miss" | "bypass"
+
+/** Requests to the gateway for what it may keep, by outcome. */
+export const sharedCacheRequests = (outcome: SharedCacheOutcome) =>
+  // `withAttributes` would copy the context at each update.
+  Metric.counter(Name.sharedCacheRequests, {
+    description: "Requests for what is the same for everybody, by whether the answer was kept",
+    attributes: { [Label.outcome]: outcome },
+    incremental: true
+  })
+
 const http = Metric.histogram(Name.httpServer, {
   description: "Time to answer a request, by route template and status",
   attributes: inSeconds,

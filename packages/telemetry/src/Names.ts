@@ -90,6 +90,7 @@ export const Metric = {
   sweeperClaimed: "sweeper_claimed_total",
   loopLastSuccess: "loop_last_success_timestamp_seconds",
   idempotencyReplays: "idempotency_replays_total",
+  sharedCacheRequests: "shared_cache_requests_total",
   httpServer: "http_server_request_seconds",
   rpcClient: "rpc_client_seconds"
 } as const

@@ -47,6 +47,8 @@ describe("Prometheus", () => {
       yield* Metric.update(Metrics.deadLetters("product"), 0)
       yield* Metric.update(Metrics.sweeperClaimed("order.unfinished-checkouts"), 4)
       yield* Metric.update(Metrics.idempotencyReplays("orders.place"), 1)
+      yield* Metric.update(Metrics.sharedCacheRequests("hit"), 2)
+      yield* Metric.update(Metrics.sharedCacheRequests("miss"), 1)
       yield* Metric.update(Metrics.httpServer("GET", "/orders/:id", 200), 0.001)
       yield* Metric.update(Metrics.rpcClient("product", "ReserveStock", "ok"), 0.02)
       yield* TestClock.adjust("90 seconds")
@@ -72,6 +74,8 @@ describe("Prometheus", () => {
         "sweeper_claimed_total{sweeper=\"order.unfinished-checkouts\"} 4",
         "loop_last_success_timestamp_seconds{loop=\"order.relay\"} 90",
         "idempotency_replays_total{operation=\"orders.place\"} 1",
+        "shared_cache_requests_total{outcome=\"hit\"} 2",
+        "shared_cache_requests_total{outcome=\"miss\"} 1",
         "rpc_client_seconds_count{target=\"product\",method=\"ReserveStock\",outcome=\"ok\"} 1"
       ]) assert.include(lines, line)
     }).pipe(Effect.provide(serve(Prometheus.layer)), fresh))

@@ -14,11 +14,12 @@ const fixed = {
 const cors = {
   allowedMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
   allowedHeaders: [
-    "authorization", "content-type", "accept-language", "idempotency-key", "if-match", "if-none-match", "x-request-id",
-    "traceparent"
+    "authorization", "content-type", "accept-language", "idempotency-key", "if-match", "if-none-match", "cache-control",
+    "x-request-id", "traceparent"
   ],
   exposedHeaders: [
-    "etag", "location", "retry-after", "ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id", "x-trace-id"
+    "etag", "age", "location", "retry-after", "ratelimit", "ratelimit-policy", "idempotency-replayed", "x-request-id",
+    "x-trace-id"
   ],
   maxAge: 600
 }

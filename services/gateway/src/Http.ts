@@ -6,6 +6,7 @@ import type { EventContext } from "@marketplace/schema/Topology"
 import { Callers } from "@marketplace/service/Callers"
 import { RateLimits } from "./RateLimits.ts"
 import { Settings } from "./Settings.ts"
+import { SharedCache } from "./SharedCache.ts"
 import { Upstreams } from "./Upstreams.ts"
 
 /**
@@ -24,24 +25,27 @@ const bearer = (headers: Headers.Headers): Redacted.Redacted | undefined => {
 
 /**
  * A route for each operation of the contracts, and for the keys that tokens are verified with; nothing else is reachable. The
- * caller is verified once, then the service that owns the operation answers.
+ * caller is verified once, then the service that owns the operation answers, or the shared cache in its stead.
  */
 export const Http = HttpRouter.use(Effect.fnUntraced(function*(router) {
   const upstreams = yield* Upstreams
   const callers = yield* Callers
   const limits = yield* RateLimits
+  const cache = yield* SharedCache
 
   const identify = ({ headers }: HttpServerRequest.HttpServerRequest) => {
     const token = bearer(headers)
     return token === undefined ? Effect.fail(new Unauthenticated({})) : callers.verify(token)
   }
 
-  const answer = (service: EventContext, { access, id }: Pick<Operation, "access" | "id">) =>
+  const answer = (service: EventContext, { access, id, sharedFor }: Pick<Operation, "access" | "id" | "sharedFor">) =>
     Effect.gen(function*() {
       const request = yield* HttpServerRequest.HttpServerRequest
       yield* limits.consume(request, id === "sessions.logIn" ? "log-in" : "general")
       const member = access === "public" ? undefined : yield* identify(request)
-      return yield* upstreams.forward(service, request.modify({ headers: strip(request.headers) }), member)
+      const forwarded = Effect.suspend(() =>
+        upstreams.forward(service, request.modify({ headers: strip(request.headers) }), member))
+      return yield* sharedFor === undefined ? forwarded : cache.answer(request, forwarded)
     }).pipe(Effect.catchTags({
       Unauthenticated: HttpServerRespondable.toResponse,
       TooManyRequests: HttpServerRespondable.toResponse,
@@ -49,5 +53,5 @@ export const Http = HttpRouter.use(Effect.fnUntraced(function*(router) {
     }))
 
   for (const operation of operations) yield* router.add(operation.method, operation.path, answer(operation.service, operation))
-  yield* router.add("GET", "/.well-known/jwks.json", answer("user", { id: "keys", access: "public" }))
-})).pipe(Layer.provide(RateLimits.layer), Layer.provide(Settings.layer))
+  yield* router.add("GET", "/.well-known/jwks.json", answer("user", { id: "keys", access: "public", sharedFor: undefined }))
+})).pipe(Layer.provide([RateLimits.layer, SharedCache.layer]), Layer.provide(Settings.layer))

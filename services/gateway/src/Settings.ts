@@ -24,7 +24,9 @@ const settings = Config.all({
     Config.map((text) => listOf(text).map(IpNetwork.fromStringUnsafe))
   ),
   /** Origins whose pages may call the API, as `https://shop.example`, with commas between them; by default none. */
-  corsOrigins: Config.String("GATEWAY_CORS_ORIGINS").pipe(Config.withDefault("none"), Config.map(listOf))
+  corsOrigins: Config.String("GATEWAY_CORS_ORIGINS").pipe(Config.withDefault("none"), Config.map(listOf)),
+  /** Room for answers that are the same for everybody, in bytes (set in MiB); 0 keeps none. */
+  cacheBytes: Config.Int("GATEWAY_CACHE_MEBIBYTES").pipe(Config.withDefault(32), Config.map((mebibytes) => mebibytes * 1024 * 1024))
 })
 
 /** How the gateway treats those outside. */

@@ -8,6 +8,7 @@ import { ProductApi } from "@marketplace/schema/Product/HttpApi"
 import { Callers, layerGuards } from "@marketplace/service/Callers"
 import { Health } from "@marketplace/service/Health"
 import * as InvalidRequests from "@marketplace/service/InvalidRequests"
+import * as SharedAnswers from "@marketplace/service/SharedAnswers"
 import { keySetRoute } from "@marketplace/service/Tokens"
 import * as Telemetry from "@marketplace/telemetry/Telemetry"
 import * as Gateway from "../src/Service.ts"
@@ -35,7 +36,7 @@ const products = HttpApiBuilder.layer(ProductApi).pipe(
         Effect.succeed(HttpServerResponse.jsonUnsafe({ items: [] }, { headers: { "cache-control": "public, max-age=60" } })),
       get: () => Effect.succeed(HttpServerResponse.jsonUnsafe({}))
     }))),
-  Layer.provide(InvalidRequests.layer)
+  Layer.provide([InvalidRequests.layer, SharedAnswers.layer])
 )
 
 let verifications = 0
@@ -83,6 +84,19 @@ layer(World, { excludeTestServices: true })("services in the gateway's process",
     // User is there, without this operation.
     const { body, status } = yield* call("/v1/auth/sessions", { method: "POST", body: "{}" })
     assert.deepStrictEqual([status, body.type], [404, "/problems/route-not-found"])
+  }))
+
+  it.effect("are not asked for what the gateway has kept", () => Effect.gen(function*() {
+    const path = `/v1/products/${orderId}`
+    const serversOf = Effect.fnUntraced(function*(headers: Record<string, string>) {
+      const answer = yield* call(path, { headers })
+      const traceId = answer.headers.get("x-trace-id")
+      const servers = spans.filter((span) => span.kind === "server" && span.traceId === traceId).length
+      return [answer.status, answer.text, answer.headers.get("cache-control"), servers]
+    })
+    assert.deepStrictEqual(yield* serversOf({}), [200, "{}", "public, max-age=10", 2])
+    assert.deepStrictEqual(yield* serversOf({}), [200, "{}", "public, max-age=10", 1])
+    assert.deepStrictEqual(yield* serversOf({ "cache-control": "no-cache" }), [200, "{}", "public, max-age=10", 2])
   }))
 
   it.effect("refuse what a service refuses, in its words", () => Effect.gen(function*() {

@@ -82,6 +82,11 @@ const shopping = Effect.fn("bench.shopping")(function*(options: Options, directo
     Workloads.readProduct(target, others, 8, size.warmUp),
     Effect.forEach(connections, (n) => Workloads.readProduct(target, others, n, size.reads))
   ))
+  const w1PastTheCache = yield* only(
+    "W1",
+    "read a product past the cache",
+    Workloads.readProductPastTheCache(target, others, 32, size.reads)
+  )
   const before = yield* target.usage
 
   const shop = Effect.gen(function*() {
@@ -98,7 +103,7 @@ const shopping = Effect.fn("bench.shopping")(function*(options: Options, directo
       yield* purchases(8, memory, `memory-${nth}`)
       over.push((yield* target.usage).rootMemory)
     }
-    return { w1, w3, w4, w7: target.startedIn, after, over }
+    return { w1, w1PastTheCache, w3, w4, w7: target.startedIn, after, over }
   })
   const { after, over, ...results } = yield* shop.pipe(Effect.provide(tokens(tokenPrivateKey)), Effect.provide(observed))
   const resident = { start: start.rootMemory, before: before.rootMemory, after: after.rootMemory, all: after.memory }

@@ -19,6 +19,7 @@ const aged = (connections: number, p99: number) => ({ ...result(connections, 10)
 const everything: Report.Report = {
   ...yardsticks,
   w1: [result(1, 0.4), result(32, 0.2)],
+  w1PastTheCache: result(32, 0.6),
   w3: [aged(1, 90), aged(8, 150), aged(32, 700)],
   w4: { ...result(32, 1), sold: 100, refused: 200, exact: true },
   w5: { relay: 0.1, effect: 0.2, ageP50: 60, ageP99: 100 },
@@ -26,9 +27,11 @@ const everything: Report.Report = {
   memory: { start: 240, before: 250, after: 300, all: 1200, over: [400, 420], purchases: 10_000 }
 }
 
-/** As `bench --json` wrote it before workloads could be chosen. */
+const { w1PastTheCache: _, ...withoutPastTheCache } = everything
+
+/** As `bench --json` wrote it before workloads could be chosen and answers were kept. */
 const earlier = JSON.stringify({
-  ...everything,
+  ...withoutPastTheCache,
   w3: [result(1, 10), result(8, 10)],
   memory: { before: 250, after: 300, all: 1200, over: [] }
 })
@@ -52,6 +55,11 @@ describe("a report", () => {
     assert.strictEqual(valueOf(everything, "W3")?.value, 20)
     assert.deepInclude(valueOf(everything, "W5 age p99, 8 buying"), { value: 150, target: 200 })
     assert.deepInclude(valueOf({ ...everything, profile: "full" }, "W5 age p99, 8 buying"), { value: 150, target: 500 })
+  })
+
+  it("says what a read costs that no cache answers, and holds the others against the target", () => {
+    assert.match(Report.render(everything), /^W1 past the cache, 32 connections .* 0\.60$/m)
+    assert.strictEqual(valueOf({ ...everything, w1PastTheCache: undefined }, "W1")?.value, 2)
   })
 
   it("says how memory went over many purchases", () => {

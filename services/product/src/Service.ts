@@ -5,6 +5,7 @@ import { ProductApi } from "@marketplace/schema/Product/HttpApi"
 import { layerGuards } from "@marketplace/service/Callers"
 import { layerDatabase } from "@marketplace/service/Health"
 import * as InvalidRequests from "@marketplace/service/InvalidRequests"
+import * as SharedAnswers from "@marketplace/service/SharedAnswers"
 import { Consumers } from "./Consumers.ts"
 import { HoldReview } from "./HoldReview.ts"
 import { Http } from "./Http.ts"
@@ -22,7 +23,10 @@ export const application = Reservations.layer.pipe(
 )
 
 /** Its part of the public API. */
-export const routes = HttpApiBuilder.layer(ProductApi).pipe(Layer.provide(Http), Layer.provide([layerGuards, InvalidRequests.layer]))
+export const routes = HttpApiBuilder.layer(ProductApi).pipe(
+  Layer.provide(Http),
+  Layer.provide([layerGuards, InvalidRequests.layer, SharedAnswers.layer])
+)
 
 /** What it does without being asked. */
 export const work = Layer.mergeAll(Consumers, HoldReview, Relay.layer("product"), layerDatabase("product"))

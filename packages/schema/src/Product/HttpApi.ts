@@ -4,6 +4,7 @@ import { Money } from "@marketplace/domain/Money"
 import { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
 import { LocalizedText } from "@marketplace/domain/Product/Product"
 import { EnterpriseId } from "@marketplace/domain/User/Ids"
+import { sharedFor, SharesAnswers } from "../Caching.ts"
 import { Unavailable, ValidatesRequests } from "../Problems.ts"
 import { conventions, page, pageOf, summary } from "../Requests.ts"
 
@@ -42,9 +43,11 @@ export class ProductView extends Schema.Class<ProductView>("ProductView")({
 export class ProductsGroup extends HttpApiGroup.make("products")
   .add(
     HttpApiEndpoint.get("list", "/", { query: page, success: pageOf(ProductView), error: [CursorInvalid, Unavailable] })
-      .annotateMerge(summary("Browse the products on sale, newest first")),
+      .annotateMerge(summary("Browse the products on sale, newest first"))
+      .annotateMerge(sharedFor("10 seconds")),
     HttpApiEndpoint.get("get", "/:id", { params: { id: ProductId }, success: ProductView, error: [ProductUnknown, Unavailable] })
       .annotateMerge(summary("Read one product"))
+      .annotateMerge(sharedFor("10 seconds"))
   )
   .prefix("/v1/products")
 {}
@@ -53,5 +56,6 @@ export class ProductApi extends HttpApi.make("product")
   .add(ProductsGroup)
   .annotateMerge(OpenApi.annotations({ title: "Product", version: "1.0.0" }))
   .annotateMerge(conventions)
+  .middleware(SharesAnswers)
   .middleware(ValidatesRequests)
 {}

@@ -28,6 +28,8 @@ export const Report = Schema.Struct({
   y1: Schema.Array(Result),
   y2: Schema.Finite,
   w1: Schema.optional(Schema.Array(Result)),
+  /** With `Cache-Control: no-cache`: what a read costs that the gateway's cache does not answer. */
+  w1PastTheCache: Schema.optional(Result),
   /** `age`: of the events of these purchases (`Age.during`). */
   w3: Schema.optional(Schema.Array(Schema.Struct({ ...Result.fields, age: Schema.optional(Ages) }))),
   w4: Schema.optional(Schema.Struct({
@@ -183,6 +185,7 @@ export const render = (report: Report, earlier?: Report): string => {
     ...lines("Y1 constant answer", report.y1),
     row(["Y2 transaction of three statements", "", "", "", number(report.y2)]),
     ...lines("W1 product by id", report.w1),
+    ...lines("W1 past the cache", report.w1PastTheCache === undefined ? [] : [report.w1PastTheCache]),
     ...lines("W3 purchase", report.w3),
     ...flashLines(w4),
     ...eventLines(report),

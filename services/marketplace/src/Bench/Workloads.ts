@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { connect, must, run, type Timing } from "./Load.ts"
 import type { Counts } from "./Observed.ts"
 import type { Usage } from "./ProcessTree.ts"
-import { browse, type Buyer, freshBuyers, type Offer, order, purchase, text, untilPlaced, untilSold } from "./Shop.ts"
+import { browse, type Buyer, freshBuyers, type Offer, order, pastTheCache, purchase, text, untilPlaced, untilSold } from "./Shop.ts"
 
 /** The marketplace under test. */
 export interface Target<E> {
@@ -70,13 +70,23 @@ export const constant = <E>(url: string, usage: Effect.Effect<Usage, E>, connect
     }))
 
 /** W1: a product by its id, every one as often as any other. */
-export const readProduct = <E>(target: Target<E>, offers: ReadonlyArray<Offer>, connections: number, count: number) =>
+export const readProduct = <E>(
+  target: Target<E>,
+  offers: ReadonlyArray<Offer>,
+  connections: number,
+  count: number,
+  headers: Readonly<Record<string, string>> = {}
+) =>
   measured(target, connections, () =>
     run(target.gatewayUrl, { connections, count }, async (connection, n) => {
       const { id } = pick(offers, scatter(n, offers.length))
-      const answer = await connection.send("GET", `/v1/products/${id}`)
+      const answer = await connection.send("GET", `/v1/products/${id}`, undefined, headers)
       must(answer.status === 200 && text(answer.body, "id") === id, "product", answer)
     }))
+
+/** The same, each time by the product service. */
+export const readProductPastTheCache = <E>(target: Target<E>, offers: ReadonlyArray<Offer>, connections: number, count: number) =>
+  readProduct(target, offers, connections, count, pastTheCache)
 
 /**
  * W3: a purchase of two sellers' goods by somebody who was never here. Measured until the last one is PLACED and its stock is

@@ -1,6 +1,6 @@
 import { Effect, Schema } from "effect"
 import { HttpClient } from "effect/http"
-import { make } from "@marketplace/client/Client"
+import { fresh, make } from "@marketplace/client/Client"
 import { SpanRecord } from "@marketplace/telemetry/SpanRecord"
 import * as TraceTree from "@marketplace/telemetry/TraceTree"
 import type { Running } from "../Running.ts"
@@ -28,7 +28,7 @@ export const story = Effect.fn("Demo.story")(function*(stage: Stage) {
   yield* chapter("A purchase of two sellers' goods")
   yield* step("log in", logIn(client, "minji@example.com"), ({ expiresIn }) => `an access token for ${expiresIn / 60} minutes`)
   const before = yield* step("read the own profile", client.members.me({}), ({ name, purchases }) => `${name}, ${purchases} purchases so far`)
-  const products = yield* step("browse", Effect.map(client.products.list({ query: { limit: 50 } }), ({ items }) => ofTwoSellers(items)), (found) =>
+  const products = yield* step("browse", Effect.map(fresh(client.products.list({ query: { limit: 50 } })), ({ items }) => ofTwoSellers(items)), (found) =>
     found.map(({ name, seller }) => `${name.ko} (${name.en}) of ${seller.name}`).join(" and "))
   const key = yield* newKey
   const place = client.orders.place({ headers: { "idempotency-key": key }, payload: wish(products) })
@@ -59,7 +59,7 @@ export const story = Effect.fn("Demo.story")(function*(stage: Stage) {
   )
   yield* step(
     "OrderStatusChanged reaches product: stock is committed, sales are counted",
-    Effect.forEach(products, ({ id, sales }) => until(client.products.get({ params: { id } }), (now) => now.sales === sales + 1)),
+    Effect.forEach(products, ({ id, sales }) => until(fresh(client.products.get({ params: { id } })), (now) => now.sales === sales + 1)),
     (now) => now.map(({ sales }) => `${sales} sold`).join(" and ")
   )
   yield* step(

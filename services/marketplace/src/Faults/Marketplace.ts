@@ -136,7 +136,9 @@ export const start = async (profile: Profile, directory: string, servers: Server
 
   const serves = async () => {
     if (child === undefined || Number(Http.field(running(), "pid")) !== child.pid) return false
-    const shown = await Http.send(Http.textAt(running(), "gatewayUrl"), { method: "GET", path: "/v1/products?limit=1" }, { hangUpAfter: 2000 })
+    // What the gateway kept would say nothing about the services.
+    const request = { method: "GET", path: "/v1/products?limit=1", headers: { "cache-control": "no-cache" } } as const
+    const shown = await Http.send(Http.textAt(running(), "gatewayUrl"), request, { hangUpAfter: 2000 })
     return shown.kind === "answer" && shown.status === 200
   }
 

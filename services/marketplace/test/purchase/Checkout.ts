@@ -1,5 +1,6 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
+import { fresh } from "@marketplace/client/Client"
 import { Money } from "@marketplace/domain/Money"
 import { VariantId } from "@marketplace/domain/Product/Ids"
 import { NotSellable, OrderRejected, OrderUnknown, TotalDiffers } from "@marketplace/schema/Order/HttpApi"
@@ -166,7 +167,7 @@ export const flashSale = (it: Tests) =>
         yield* orderIs(buyer, order, "PLACED")
       }), { concurrency: 8 })
     yield* eventually(Books.stockOf(tray), ({ committed, held }) => held === 0 && committed === 20)
-    const shown = buyers.minji.client.products.get({ params: { id: tray.productId } })
+    const shown = fresh(buyers.minji.client.products.get({ params: { id: tray.productId } }))
     const { variants } = yield* eventually(shown, ({ sales }) => sales === 20)
     assert.strictEqual(variants[0]?.availability, "SOLD_OUT")
   }))

@@ -1,5 +1,6 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
+import { fresh } from "@marketplace/client/Client"
 import { NotPayable } from "@marketplace/schema/Payment/HttpApi"
 import * as Books from "./Books.ts"
 import {
@@ -92,7 +93,7 @@ export const impatient = (it: Tests) => {
     assert.strictEqual(refused.reason, "SEALED")
     assert.instanceOf(yield* Effect.flip(startToPay(minji, order)), NotPayable)
     yield* eventually(Books.stockOf(tray), ({ held }) => held === 0)
-    const shown = minji.client.products.get({ params: { id: tray.productId } })
+    const shown = fresh(minji.client.products.get({ params: { id: tray.productId } }))
     yield* eventually(shown, ({ variants }) => variants[0]?.availability === "LOW")
     const timeline = yield* minji.client.orders.timeline({ params: { id: order.id } })
     const moves = timeline.filter(({ scope }) => scope === "order").map(({ to }) => to)

@@ -1,5 +1,6 @@
 import { assert, describe } from "@effect/vitest"
 import { Effect } from "effect"
+import { fresh } from "@marketplace/client/Client"
 import { times } from "@marketplace/domain/Money"
 import * as Books from "./Books.ts"
 import { approve, confirm, eventually, moved, offer, orderIs, place, startToPay, wish } from "./Shopping.ts"
@@ -31,7 +32,7 @@ export const cases = (it: Tests) =>
       assert.deepStrictEqual(placed.sellerOrders.map(({ status }) => status), ["PAID", "PAID"])
       for (const one of goods) {
         yield* eventually(Books.stockOf(one), ({ committed, held }) => held === 0 && committed === 2)
-        yield* eventually(client.products.get({ params: { id: one.productId } }), ({ sales }) => sales === 2)
+        yield* eventually(fresh(client.products.get({ params: { id: one.productId } })), ({ sales }) => sales === 2)
       }
       yield* eventually(client.members.me({}), (me) => me.purchases === purchases + 1)
 
