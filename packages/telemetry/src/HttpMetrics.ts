@@ -1,5 +1,5 @@
-import { Effect, Exit, Layer, Metric } from "effect"
-import { HttpRouter, HttpServerError, HttpServerRequest } from "effect/http"
+import { Clock, Context, Effect, Exit, Layer, Metric } from "effect"
+import { HttpRouter, HttpServerError, HttpServerRequest, type HttpServerResponse } from "effect/http"
 import * as Metrics from "./Metrics.ts"
 
 /**
@@ -8,15 +8,19 @@ import * as Metrics from "./Metrics.ts"
  * status that Effect would give it.
  */
 // Fresh, because it is built in the name of the service to which it is provided.
-export const layer = Layer.fresh(HttpRouter.middleware(Effect.map(Metric.CurrentMetricAttributes, (attributes) => (handler) =>
-  Effect.gen(function*() {
-    const { method } = yield* HttpServerRequest.HttpServerRequest
-    const { route } = yield* HttpRouter.RouteContext
-    const start = yield* Effect.clockWith((clock) => clock.currentTimeNanos)
-    return yield* Effect.onExit(handler, Effect.fnUntraced(function*(exit) {
-      const end = yield* Effect.clockWith((clock) => clock.currentTimeNanos)
-      const [{ status }] = Exit.isSuccess(exit) ? [exit.value] : yield* HttpServerError.causeResponse(exit.cause)
-      const series = Metrics.httpServer(method, route.path, status).pipe(Metric.withAttributes(attributes))
-      yield* Metric.update(series, Number(end - start) / 1e9)
-    }))
-  }))).layer)
+export const layer = Layer.fresh(HttpRouter.middleware(Effect.map(Metric.CurrentMetricAttributes, (attributes) => {
+  const seriesOf = Metrics.httpServer(attributes)
+  return (handler) =>
+    Effect.withFiber(({ context }) => {
+      const { method } = Context.getUnsafe(context, HttpServerRequest.HttpServerRequest)
+      const { route } = Context.getUnsafe(context, HttpRouter.RouteContext)
+      const clock = Context.get(context, Clock.Clock)
+      const start = clock.currentTimeNanosUnsafe()
+      const record = ({ status }: HttpServerResponse.HttpServerResponse) =>
+        Metric.update(seriesOf(method, route.path, status), Number(clock.currentTimeNanosUnsafe() - start) / 1e9)
+      return Effect.onExit(handler, (exit) =>
+        Exit.isSuccess(exit)
+          ? record(exit.value)
+          : Effect.flatMap(HttpServerError.causeResponse(exit.cause), ([response]) => record(response)))
+    })
+})).layer)

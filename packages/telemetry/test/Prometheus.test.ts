@@ -49,7 +49,7 @@ describe("Prometheus", () => {
       yield* Metric.update(Metrics.idempotencyReplays("orders.place"), 1)
       yield* Metric.update(Metrics.sharedCacheRequests("hit"), 2)
       yield* Metric.update(Metrics.sharedCacheRequests("miss"), 1)
-      yield* Metric.update(Metrics.httpServer("GET", "/orders/:id", 200), 0.001)
+      yield* Metric.update(Metrics.httpServer({})("GET", "/orders/:id", 200), 0.001)
       yield* Metric.update(Metrics.rpcClient("product", "ReserveStock", "ok"), 0.02)
       yield* TestClock.adjust("90 seconds")
       yield* Metrics.loopSucceeded("order.relay")

@@ -96,14 +96,8 @@ const calls = <Rpcs extends Rpc.Any>({ callee, group }: Contract<Rpcs>, client: 
     return Effect.failCause(cause)
   }
 
-  const measure = (tag: string) => {
-    const series = new Map<string, ReturnType<typeof rpcClient>>()
-    return (outcome: string, millis: number) => {
-      const metric = series.get(outcome) ?? rpcClient(callee, tag, outcome)
-      series.set(outcome, metric)
-      return Metric.update(metric, millis / 1000)
-    }
-  }
+  const measure = (tag: string) => (outcome: string, millis: number) =>
+    Metric.update(rpcClient(callee, tag, outcome), millis / 1000)
 
   const procedure = (tag: string) => {
     const translated = translate(tag)
