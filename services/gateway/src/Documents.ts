@@ -27,12 +27,22 @@ const policy = [
 const withScripts = HttpRouter.middleware((handler) =>
   Effect.map(handler, (response) => cached(HttpServerResponse.setHeader(response, "content-security-policy", policy)))).layer
 
+/** A page with its script weighs megabytes: loaded when somebody asks first. */
+const page = (path: `/${string}`, routes: Layer.Layer<never, never, HttpRouter.HttpRouter>) =>
+  HttpRouter.use(Effect.fnUntraced(function*(router) {
+    const scope = yield* Effect.scope
+    const loaded = yield* Effect.cached(Effect.gen(function*() {
+      const own = yield* HttpRouter.make
+      yield* Layer.buildWithScope(Layer.provide(routes, Layer.succeed(HttpRouter.HttpRouter, own)), scope)
+      return own.asHttpEffect()
+    }))
+    yield* router.add("GET", path, Effect.flatten(loaded))
+  })).pipe(Layer.provide(withScripts))
+
 /** `/openapi.json`, `/asyncapi.json`, and pages that show the first: `/docs` (Scalar) and `/swagger`. */
 export const layer = Layer.mergeAll(
   document("/openapi.json", openApi),
   document("/asyncapi.json", asyncApi),
-  HttpApiScalar.layer(DocumentedApi, { path: "/docs", scalar: { withDefaultFonts: false, showOperationId: true } }).pipe(
-    Layer.provide(withScripts)
-  ),
-  HttpApiSwagger.layer(DocumentedApi, { path: "/swagger" }).pipe(Layer.provide(withScripts))
+  page("/docs", HttpApiScalar.layer(DocumentedApi, { path: "/docs", scalar: { withDefaultFonts: false, showOperationId: true } })),
+  page("/swagger", HttpApiSwagger.layer(DocumentedApi, { path: "/swagger" }))
 )

@@ -7,7 +7,7 @@ import * as Age from "./Bench/Age.ts"
 import * as Observed from "./Bench/Observed.ts"
 import * as Report from "./Bench/Report.ts"
 import * as Selection from "./Bench/Selection.ts"
-import { launch, marketplace, yardstick } from "./Bench/Server.ts"
+import { file, launch, marketplace, yardstick } from "./Bench/Server.ts"
 import { tokens } from "./Bench/Shop.ts"
 import * as Workloads from "./Bench/Workloads.ts"
 import { usage } from "./Bench/ProcessTree.ts"
@@ -44,7 +44,7 @@ const yardsticks = Effect.fn("bench.yardsticks")(function*({ short, workloads }:
   yield* say("Y1: a constant answer of 1 KB")
   const y1 = yield* Effect.scoped(Effect.gen(function*() {
     const port = 18_900
-    const child = yield* launch("Bench/yardstick.ts", ["y1"], { PORT: String(port) })
+    const child = yield* launch([file("Bench/yardstick.ts"), "y1"], { PORT: String(port) })
     const url = `http://127.0.0.1:${port}`
     const asked = Effect.promise(() => fetch(url))
     yield* asked.pipe(Effect.sandbox, Effect.retry({ times: 200, schedule: pause }), Effect.orDie)

@@ -5,7 +5,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { fileURLToPath } from "node:url"
+import * as Start from "../../../infra/toolchain/embedded/start.mjs"
 import { Narrator, until } from "./Demo/Narrator.ts"
 import { LastTrace, layerTracked } from "./Demo/Purchase.ts"
 import { story } from "./Demo/Story.ts"
@@ -18,7 +18,10 @@ process.channel?.unref()
 const start = (directory: string) =>
   Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, [fileURLToPath(new URL("main.ts", import.meta.url))], { stdio: ["ignore", "ignore", "inherit", "ipc"], env: process.env })
+      spawn(process.execPath, Start.words(process.execPath, (line) => void process.stderr.write(`[marketplace] ${line}\n`)), {
+        stdio: ["ignore", "ignore", "inherit", "ipc"],
+        env: process.env
+      })
     ),
     (child) =>
       Effect.promise(async () => {

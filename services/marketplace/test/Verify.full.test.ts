@@ -18,7 +18,7 @@ import * as ProductRepositoryMongo from "@marketplace/product/Products/Repositor
 import type { EventContext, MarketplaceEvent } from "@marketplace/schema/Topology"
 import type {} from "@marketplace/testing/setup/servers"
 import { inject } from "vitest"
-import { products } from "../src/Seed/Data.ts"
+import { product } from "../src/Seed/Data.ts"
 import * as Documents from "../src/Verify/Documents.ts"
 import * as Stores from "../src/Verify/Stores.ts"
 import * as Topics from "../src/Verify/Topics.ts"
@@ -86,7 +86,7 @@ layer(World, { excludeTestServices: true, timeout: "60 seconds" })("verify on th
 
   it.effect("reads what documents show, and since when their events wait", () => Effect.gen(function*() {
     const repository = yield* ProductRepository
-    const [first, second] = products(2).map(({ product }) => product)
+    const [first, second] = [0, 1].map((n) => product(n).product)
     assert(first !== undefined && second !== undefined)
     yield* repository.insert(create(first))
     yield* repository.insert({ state: second, events: [] })

@@ -8,6 +8,8 @@ import { ProductRepository } from "./Products/Repository.ts"
 /** The catalogue: what is on sale, and what it costs. */
 export class Products extends Context.Service<Products, {
   readonly add: (product: Product) => Effect.Effect<void>
+  /** Those of the ids that no product has, on sale or not. */
+  readonly missing: (ids: ReadonlyArray<ProductId>) => Effect.Effect<ReadonlyArray<ProductId>>
   /** A product that is not on sale does not exist for buyers. */
   readonly get: (id: ProductId) => Effect.Effect<Product, ProductNotFound>
   /** Newest first, those before `before`. */
@@ -22,6 +24,7 @@ export class Products extends Context.Service<Products, {
 
     return Products.of({
       add: Effect.fn("Products.add")((product) => repository.insert(create(product))),
+      missing: Effect.fn("Products.missing")(repository.missing),
       get: Effect.fn("Products.get")((id) =>
         repository.get(id).pipe(
           Effect.filterOrFail((product) => product.status === "ACTIVE", () => new ProductNotFound({ productId: id }))

@@ -95,6 +95,9 @@ export const catalogueContract = <R, E, S>(
     it.effect("knows what it does not have", () => Effect.gen(function*() {
       const products = yield* ProductRepository
       const id = ProductId.make(yield* newId)
+      const known = yield* Effect.forEach(["ACTIVE", "INACTIVE"] as const, listed)
+      assert.deepStrictEqual(yield* products.missing([...known.map((product) => product.id), id]), [id])
+      assert.deepStrictEqual(yield* products.missing([]), [])
       assert.deepStrictEqual(yield* Effect.flip(products.get(id)), new ProductNotFound({ productId: id }))
       assert.deepStrictEqual(yield* Effect.flip(products.update(id, dearer(1))), new ProductNotFound({ productId: id }))
     }))

@@ -4,18 +4,20 @@ import { once } from "node:events"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import * as Start from "../../../../infra/toolchain/embedded/start.mjs"
 import { usage } from "./ProcessTree.ts"
 
 /** A server that did not come up or went away. */
 export class BenchFailed extends Schema.TaggedError<BenchFailed>()("BenchFailed", { detail: Schema.String }) {}
 
-const file = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url))
+/** A program of this package. */
+export const file = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url))
 
-/** A program of this package as a process of its own, ended with the scope. */
-export const launch = Effect.fnUntraced(function*(name: string, args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) {
+/** Node with these words as a process of its own, ended with the scope. */
+export const launch = Effect.fnUntraced(function*(words: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) {
   return yield* Effect.acquireRelease(
     Effect.sync(() =>
-      spawn(process.execPath, [file(name), ...args], {
+      spawn(process.execPath, words, {
         stdio: ["ignore", "pipe", "inherit"],
         env: { ...process.env, ...environment, LOG_LEVEL: "warn", LOG_FORMAT: "json" }
       })
@@ -34,7 +36,7 @@ export const launch = Effect.fnUntraced(function*(name: string, args: ReadonlyAr
 
 /** Runs a yardstick that measures itself and prints what it found. */
 export const yardstick = Effect.fn("Bench.yardstick")(function*(args: ReadonlyArray<string>, directory: string) {
-  const child = yield* launch("Bench/yardstick.ts", args, { MARKETPLACE_DATA: join(directory, "yardstick") })
+  const child = yield* launch([file("Bench/yardstick.ts"), ...args], { MARKETPLACE_DATA: join(directory, "yardstick") })
   const printed = yield* Effect.promise(async () => {
     let all = ""
     for await (const chunk of child.stdout ?? []) all += String(chunk)
@@ -49,8 +51,9 @@ const Announced = Schema.fromJsonString(Schema.Struct({ gatewayUrl: Schema.Strin
 
 /** The marketplace under test, with so many products, on its own data. */
 export const marketplace = Effect.fn("Bench.marketplace")(function*(profile: "embedded" | "full", products: number, directory: string) {
+  const words = profile === "full" ? [file("full.ts")] : Start.words(process.execPath, (line) => void process.stderr.write(`[bench] ${line}\n`))
   const begun = yield* Clock.currentTimeMillis
-  const child = yield* launch(profile === "full" ? "full.ts" : "main.ts", [], {
+  const child = yield* launch(words, {
     MARKETPLACE_DATA: directory,
     MARKETPLACE_PRODUCTS: String(products),
     // as one would run it under load: one trace in twenty is kept

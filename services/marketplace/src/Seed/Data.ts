@@ -36,8 +36,11 @@ const goods: ReadonlyArray<readonly [ko: string, en: string, price: number]> = [
 
 const named = materials.length * goods.length
 
-/** The n-th product, with its first stock. From the second hundred on names repeat, with a number. */
-const product = (n: number): { readonly product: Product; readonly onHand: number } => {
+/** Of the n-th product. */
+export const productId = (n: number): ProductId => ProductId.make(seedId(kinds.product, n))
+
+/** The n-th product on sale, with its first stock: one of five sellers', always the same. From the second hundred on names repeat, with a number. */
+export const product = (n: number): { readonly product: Product; readonly onHand: number } => {
   const round = Math.floor(n / goods.length) % materials.length
   const [materialKo, materialEn] = materials[round] ?? ["", ""]
   const [goodKo, goodEn, price] = goods[n % goods.length] ?? ["", "", 1]
@@ -48,7 +51,7 @@ const product = (n: number): { readonly product: Product; readonly onHand: numbe
   return {
     onHand: firstStock,
     product: new Product({
-      id: ProductId.make(seedId(kinds.product, n)),
+      id: productId(n),
       enterpriseId: seller.id,
       seller: seller.name,
       name: new LocalizedText({ ko, en }),
@@ -69,6 +72,3 @@ const product = (n: number): { readonly product: Product; readonly onHand: numbe
 }
 
 const firstStock = 100
-
-/** What is on sale: the first so many products of five sellers, always the same. */
-export const products = (count: number) => Array.from({ length: count }, (_, n) => product(n))

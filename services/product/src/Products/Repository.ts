@@ -11,6 +11,8 @@ export type Rule<E> = (current: Product) => Result.Result<Change<Product, Produc
 export class ProductRepository extends Context.Service<ProductRepository, {
   /** A product that is there already stays as it is: inserting again does nothing and tells nothing. */
   readonly insert: (change: Change<Product, ProductEvent>) => Effect.Effect<void>
+  /** Those of the ids that no product has, in no order. */
+  readonly missing: (ids: ReadonlyArray<ProductId>) => Effect.Effect<ReadonlyArray<ProductId>>
   readonly get: (id: ProductId) => Effect.Effect<Product, ProductNotFound>
   /** Products that are ACTIVE, newest first, those before `before`. */
   readonly listActive: (

@@ -88,6 +88,14 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
 
   return ProductRepository.of({
     insert,
+    missing: Effect.fn("ProductRepository.missing")((ids: ReadonlyArray<ProductId>) =>
+      run(() => products.find({ _id: { $in: [...ids] } }, { projection: { _id: 1 } }).toArray()).pipe(
+        Effect.map((found) => {
+          const there = new Set<string>(found.map(({ _id }) => _id))
+          return ids.filter((id) => !there.has(id))
+        })
+      )
+    ),
     get: Effect.fn("ProductRepository.get")((id: ProductId) => Effect.flatMap(find(id), product)),
     listActive: Effect.fn("ProductRepository.listActive")(({ before, limit }) => {
       const filter = { status: "ACTIVE", ...(before === undefined ? {} : { _id: { $lt: before } }) } as const

@@ -109,6 +109,10 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
 
   return ProductRepository.of({
     insert,
+    missing: Effect.fn("ProductRepository.missing")((ids: ReadonlyArray<ProductId>) =>
+      sql<{ readonly id: ProductId }>`select id from unnest(${uuidArray(ids)}::uuid[]) as asked (id)
+        where not exists (select from product p where p.id = asked.id)`.pipe(Effect.map((rows) => rows.map(({ id }) => id)), Effect.orDie)
+    ),
     get,
     listActive: Effect.fn("ProductRepository.listActive")(({ before, limit }) =>
       active({ before: before ?? null, limit }).pipe(Effect.map((rows) => rows.map(product)), Effect.orDie)
