@@ -14,6 +14,9 @@ export const entry = "services/marketplace/src/main.ts"
 // costs no CPU that can be measured (docs/performance.md). Neither is a limit: who needs more gets it.
 const flags = ["--max-semi-space-size=8", "--heap-growing-percent=150"]
 
+// V8's flags come and go: a Node that does not know these runs without.
+const flagsFor = (node) => spawnSync(node, [...flags, "--version"], { stdio: "ignore" }).status === 0 ? flags : []
+
 const sourcesOf = (root) => {
   const below = (folder) => readdirSync(join(root, folder)).map((name) => join(folder, name, "src"))
   return ["domain/src", ...below("packages"), ...below("services")]
@@ -64,4 +67,4 @@ const build = (node) => (file) => {
   if (status !== 0) throw new Error(stderr.split("\n").find((line) => /Error/.test(line)) ?? `status ${status}`)
 }
 
-export const words = (node, say) => [...flags, bundled({ root: repository, say, build: build(node) }) ?? join(repository, entry)]
+export const words = (node, say) => [...flagsFor(node), bundled({ root: repository, say, build: build(node) }) ?? join(repository, entry)]
