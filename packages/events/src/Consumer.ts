@@ -9,7 +9,7 @@ import * as Codecs from "./Codecs.ts"
 import * as Letters from "./DeadLetters.ts"
 import type { Envelope } from "./Envelope.ts"
 import { type Delivery, EventTransport, Fenced, type Settle } from "./EventTransport.ts"
-import { CurrentCause } from "./Outbox.ts"
+import { CurrentCause, currentOrigin, type Origin } from "./Outbox.ts"
 import { persist } from "./Persistence.ts"
 import { isTemporary } from "./Unavailability.ts"
 
@@ -33,15 +33,17 @@ export type Handler<N extends EventName> = (event: Named<N>, about: About) => Ef
 
 /**
  * The same for all events of the type that are consumed together, each stream's in order: for effects that are cheaper for
- * many than for each. They take effect after those of other types, and tell nothing.
+ * many than for each. They take effect after those of other types. What is told because of one of them says so by its
+ * `origin`.
  */
 export interface BatchHandler<N extends EventName> {
   readonly all: (told: ReadonlyArray<Told<N>>) => Effect.Effect<void, unknown>
 }
 
-interface Told<N extends EventName> {
+export interface Told<N extends EventName> {
   readonly event: Named<N>
   readonly about: About
+  readonly origin: Origin
 }
 
 /** One for each event that the topology says the service consumes. */
@@ -73,7 +75,10 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
 
   const countLetters = Effect.flatMap(letters.count, (parked) => Metric.update(Metrics.deadLetters(consumer), parked))
 
-  const told = (envelope: Envelope) => Effect.map(Codecs.decode(envelope), (event) => ({ event, about: aboutOf(envelope) }))
+  const told = Effect.fnUntraced(function*(envelope: Envelope) {
+    const event = yield* Codecs.decode(envelope)
+    return { event, about: aboutOf(envelope), origin: yield* Effect.provideService(currentOrigin, CurrentCause, envelope.id) }
+  })
 
   const effectOf = (one: Told<EventName>): Effect.Effect<void, unknown> =>
     Effect.provideService(call(handlers, one.event._tag, [one]), CurrentCause, one.about.eventId)
@@ -113,6 +118,16 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
       }
     })
 
+  /** In the trace of the first one, which knows the others by links. */
+  const spannedTogether = (name: EventName, [first, ...others]: ReadonlyArray<Told<EventName>>) =>
+    TraceContext.withRemoteParent(first?.origin.traceparent, `process ${name} together`, {
+      attributes: { [Names.Messaging.consumerGroup]: consumer, [Names.Messaging.batchSize]: others.length + 1 },
+      links: others.flatMap(({ origin }) => {
+        const span = TraceContext.parse(origin.traceparent)
+        return span === undefined ? [] : [{ span, attributes: {} }]
+      })
+    })
+
   /** All of them in one transaction, so that most of its cost is shared. */
   const consume = <D extends Delivery>(deliveries: ReadonlyArray<D>, settle: Settle<D>) =>
     sql.withTransaction(Effect.gen(function*() {
@@ -124,14 +139,16 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
           if (isNew && isParked) yield* letters.park(envelope, null)
           else if (isNew) {
             const one = yield* told(envelope)
-            if (typeof handlers[one.event._tag] === "object") batched.push(one)
+            if (deliveries.length > 1 && typeof handlers[one.event._tag] === "object") batched.push(one)
             else yield* effectOf(one)
           }
           const outcome: Metrics.ConsumerOutcome = !isNew ? "duplicate" : isParked ? "behind" : "consumed"
           yield* Effect.annotateCurrentSpan(Names.Event.outcome, outcome)
           return outcome
         }).pipe(spanned(envelope)))
-      for (const [name, all] of Map.groupBy(batched, ({ event }) => event._tag)) yield* call(handlers, name, all)
+      for (const [name, all] of Map.groupBy(batched, ({ event }) => event._tag)) {
+        yield* call(handlers, name, all).pipe(spannedTogether(name, all))
+      }
       yield* settle(deliveries)
       yield* crashPoint("consumer.applied")
       return outcomes

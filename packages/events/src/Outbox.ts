@@ -13,19 +13,26 @@ export { migration } from "./Outbox/migration.ts"
 /** The event that is being consumed: it is the cause of what is told meanwhile. */
 export const CurrentCause = Context.Reference<string | null>("@marketplace/events/CurrentCause", { defaultValue: () => null })
 
+/** Because of what something is told, and in which trace. */
+export interface Origin {
+  readonly causeId: string | null
+  readonly traceparent: string | null
+}
+
+/** The event that is being consumed, and the current span. */
+export const currentOrigin: Effect.Effect<Origin> = Effect.gen(function*() {
+  return { causeId: yield* CurrentCause, traceparent: (yield* TraceContext.current) ?? null }
+})
+
 /** What happened to one stream. */
 export interface Told {
   /** Sequence of the stream's last event, read under its aggregate's lock; 0 if there is none. */
   readonly after: number
   /** All of one stream. */
   readonly events: ReadonlyArray<MarketplaceEvent>
-  /** The event that is consumed at the moment, if left out. */
-  readonly causeId?: string | null
+  /** The current one, if left out. */
+  readonly origin?: Origin | undefined
 }
-
-/** The events with their places in their stream. */
-const sequenced = (told: Told, stream: number) =>
-  told.events.map((event, n) => ({ event, causeId: told.causeId, stream, sequence: told.after + n + 1 }))
 
 /** Keeps events beside the state they tell of, to be published after the commit. */
 export class Outbox extends Context.Service<Outbox, {
@@ -47,28 +54,31 @@ export class Outbox extends Context.Service<Outbox, {
         select * from unnest(${writers.map(({ fingerprint }) => fingerprint)}::text[], ${writers.map(({ avro }) => avro)}::text[])
         on conflict do nothing`
 
+      const encoded = ({ after, events, origin }: Told, here: Origin) =>
+        Effect.forEach(events, (event, n) =>
+          Effect.map(Effect.all([Codecs.encode(event), random.uuidV7()]), ([encoded, id]) =>
+            ({ ...encoded, ...origin ?? here, id, sequence: after + n + 1 })))
+
       return Outbox.of({
         append: Effect.fn("Outbox.append")(function*(...told) {
-          const events = yield* Effect.forEach(told.flatMap(sequenced), ({ event, ...place }) =>
-            Effect.gen(function*() {
-              const causeId = place.causeId === undefined ? yield* CurrentCause : place.causeId
-              return { ...(yield* Codecs.encode(event)), ...place, id: yield* random.uuidV7(), causeId: causeId ?? "" }
-            }))
+          const here = yield* currentOrigin
+          const streams = yield* Effect.forEach(told, (one) => encoded(one, here))
+          const isMixed = streams.some((events) =>
+            events.some((one) => one.context !== context || one.streamKey !== events[0]?.streamKey))
+          if (isMixed) return yield* Effect.die(new Error(`The outbox of ${context} was told of streams mixed up, or of another context`))
+          const events = streams.flat()
           if (events.length === 0) return
-          const keys = new Map(events.map(({ stream, streamKey }) => [stream, streamKey]))
-          if (events.some((one) => one.context !== context || one.streamKey !== keys.get(one.stream))) {
-            return yield* Effect.die(new Error(`The outbox of ${context} was told of streams mixed up, or of another context`))
-          }
           yield* sql`
             insert into outbox (partition, stream_key, traceparent, cause_id, sequence, event_id, type, fingerprint, body)
-            select partition, stream_key, ${(yield* TraceContext.current) ?? null}, nullif(cause_id, '')::uuid, sequence,
-              event_id, type, fingerprint, body
+            select partition, stream_key, nullif(traceparent, ''), nullif(cause_id, '')::uuid, sequence, event_id, type,
+              fingerprint, body
             from unnest(${events.map(({ streamKey }) => partitionOf(streamKey, partitions))}::int[],
-              ${events.map(({ streamKey }) => streamKey)}::text[], ${events.map(({ causeId }) => causeId)}::text[],
-              ${events.map(({ sequence }) => sequence)}::int[], ${events.map(({ id }) => id)}::text[]::uuid[],
-              ${events.map(({ type }) => type)}::text[], ${events.map(({ fingerprint }) => fingerprint)}::text[],
-              ${events.map(({ body }) => body)}::bytea[])
-            with ordinality as e (partition, stream_key, cause_id, sequence, event_id, type, fingerprint, body, n) order by n`
+              ${events.map(({ streamKey }) => streamKey)}::text[], ${events.map(({ traceparent }) => traceparent ?? "")}::text[],
+              ${events.map(({ causeId }) => causeId ?? "")}::text[], ${events.map(({ sequence }) => sequence)}::int[],
+              ${events.map(({ id }) => id)}::text[]::uuid[], ${events.map(({ type }) => type)}::text[],
+              ${events.map(({ fingerprint }) => fingerprint)}::text[], ${events.map(({ body }) => body)}::bytea[])
+            with ordinality as e (partition, stream_key, traceparent, cause_id, sequence, event_id, type, fingerprint, body, n)
+            order by n`
           yield* sql.afterCommit(wakeups.wake(`outbox/${context}`))
         })
       })

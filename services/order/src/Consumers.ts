@@ -6,7 +6,9 @@ import { Orders } from "./Orders.ts"
 export const Consumers = Consumer.layer("order", Effect.gen(function*() {
   const orders = yield* Orders
   return {
-    PaymentCompleted: ({ orderId }) => orders.markPaid(orderId),
+    PaymentCompleted: {
+      all: (told) => orders.markPaid(told.map(({ event: { orderId }, origin }) => ({ id: orderId, origin })))
+    },
     RefundCompleted: ({ orderId }) => orders.noteRefund(orderId)
   }
 }))

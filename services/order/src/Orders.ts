@@ -3,9 +3,16 @@ import { SqlClient, type SqlError } from "effect/sql"
 import type { OrderId } from "@marketplace/domain/Order/Ids"
 import type { IllegalTransition } from "@marketplace/domain/Lifecycle"
 import { type Order, OrderNotFound, pay } from "@marketplace/domain/Order/Order"
+import type { Origin } from "@marketplace/events/Outbox"
 import type { MemberId } from "@marketplace/domain/User/Ids"
 import { OrderRepository } from "./Orders/Repository.ts"
 import * as Timeline from "./Orders/Timeline.ts"
+
+/** An order, and what says that it is paid. */
+export interface Paid {
+  readonly id: OrderId
+  readonly origin: Origin
+}
 
 /** Orders as their people see them, and as payment moves them. */
 export class Orders extends Context.Service<Orders, {
@@ -17,8 +24,8 @@ export class Orders extends Context.Service<Orders, {
     Effect.Effect<ReadonlyArray<Order>>
   /** Oldest first. */
   readonly timeline: (id: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Timeline.Entry>, OrderNotFound>
-  /** In the caller's transaction: the whole amount is captured. */
-  readonly markPaid: (id: OrderId) => Effect.Effect<void, OrderNotFound | IllegalTransition | SqlError.SqlError>
+  /** In the caller's transaction: the whole amounts are captured. */
+  readonly markPaid: (orders: ReadonlyArray<Paid>) => Effect.Effect<void, OrderNotFound | IllegalTransition | SqlError.SqlError>
   /** In the caller's transaction: money went back to the buyer; the order stays what it is. */
   readonly noteRefund: (id: OrderId) => Effect.Effect<void, OrderNotFound | SqlError.SqlError>
 }>()("@marketplace/order/Orders") {
@@ -38,7 +45,15 @@ export class Orders extends Context.Service<Orders, {
         yield* get(id, member)
         return yield* Effect.orDie(timeline.of(id))
       }),
-      markPaid: Effect.fn("Orders.markPaid")((id) => Effect.asVoid(repository.update(id, pay))),
+      markPaid: Effect.fn("Orders.markPaid")(function*(orders) {
+        let open = orders
+        while (open.length > 0) {
+          // Once more for an order that is named again, which the rule refuses.
+          const once = new Map(open.map((one) => [one.id, one]))
+          yield* repository.updateAll([...once.values()], pay)
+          open = open.filter((one) => once.get(one.id) !== one)
+        }
+      }),
       noteRefund: Effect.fn("Orders.noteRefund")(function*(id) {
         const noted = yield* sql`insert into order_timeline (order_id, scope, from_status, to_status, cause)
           select id, 'order', status, status, 'refund' from orders where id = ${id} for update returning order_id`

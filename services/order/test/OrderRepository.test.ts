@@ -95,6 +95,34 @@ layer(World, { excludeTestServices: true })("the repository of orders", (it) => 
     assert.deepStrictEqual(entries.map(({ toStatus }) => toStatus), ["PLACING", "AWAITING_PAYMENT", "PLACED", "PAID"])
   }))
 
+  it.effect("changes many orders at once, each once, and tells of each why", () => Effect.gen(function*() {
+    const repository = yield* OrderRepository
+    const sql = yield* SqlClient.SqlClient
+    const orders = yield* Effect.replicateEffect(inserted(), 5)
+    for (const { id } of orders) yield* sql.withTransaction(repository.update(id, reserved))
+    const changes = yield* Effect.forEach(orders, ({ id }) => Effect.map(uuid, (causeId) => ({ id, origin: { causeId, traceparent: null } })))
+    const pays = (some: typeof changes) => Effect.result(sql.withTransaction(repository.updateAll(some, pay)))
+    const [left, right] = yield* Effect.all([pays(changes.slice(0, 3)), pays(changes.slice(2).toReversed())], { concurrency: 2 })
+    // Both wanted the third one, which is paid once: the other came to nothing as a whole.
+    assert.deepStrictEqual([left, right].map(({ _tag }) => _tag).sort(), ["Failure", "Success"])
+    const done = left._tag === "Success" ? changes.slice(0, 3) : changes.slice(2)
+    for (const { id } of changes) {
+      const isDone = done.some((one) => one.id === id)
+      const { sellerOrders, status } = yield* repository.find(id)
+      assert.deepStrictEqual([status, sellerOrders[0]?.status], isDone ? ["PLACED", "PAID"] : ["AWAITING_PAYMENT", "PENDING_PAYMENT"])
+    }
+    const told = yield* sql<{ readonly streamKey: string; readonly sequences: ReadonlyArray<number>; readonly causes: ReadonlyArray<string> }>`
+      select stream_key, array_agg(sequence order by sequence) as sequences, array_agg(distinct cause_id::text) as causes from outbox
+      where cause_id = any (${changes.map(({ origin }) => origin.causeId)}::text[]::uuid[]) group by stream_key`
+    assert.deepStrictEqual(
+      new Map(told.map(({ causes, sequences, streamKey }) => [streamKey, [sequences, causes]])),
+      new Map(done.map(({ id, origin }) => [id as string, [[2, 3], [origin.causeId]]]))
+    )
+    const missing = OrderId.make(yield* uuid)
+    const unknown = repository.updateAll([{ id: missing, origin: { causeId: null, traceparent: null } }], pay)
+    assert.strictEqual((yield* Effect.flip(unknown))._tag, "OrderNotFound")
+  }))
+
   it.effect("gives an order that waits out once per lease, to one of many that ask", () => Effect.gen(function*() {
     const repository = yield* OrderRepository
     const due = yield* Effect.all(Array.from({ length: 20 }, () => inserted(Duration.zero)))

@@ -8,18 +8,15 @@ export const Consumers = Consumer.layer("product", Effect.gen(function*() {
   const products = yield* Products
   const reservations = yield* Reservations
   return {
-    OrderStatusChanged: ({ orderId, scope, to }) => {
-      if (scope !== "order") return Effect.void
-      switch (to) {
-        case "PLACED":
-          return reservations.commit(orderId)
-        case "EXPIRED":
-        case "CANCELLED":
-        case "REJECTED":
-          return reservations.release(orderId)
-        default:
-          return Effect.void
-      }
+    OrderStatusChanged: {
+      all: Effect.fnUntraced(function*(told) {
+        const ended = (states: ReadonlyArray<string>) =>
+          told.flatMap(({ event: { orderId, scope, to }, origin }) =>
+            scope === "order" && states.includes(to) ? [{ orderId, origin }] : [])
+        const [paid, givenUp] = [ended(["PLACED"]), ended(["EXPIRED", "CANCELLED", "REJECTED"])]
+        if (paid.length > 0) yield* reservations.commit(paid)
+        if (givenUp.length > 0) yield* reservations.release(givenUp)
+      })
     },
     ProductStockChanged: {
       all: (told) =>

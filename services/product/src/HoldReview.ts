@@ -22,8 +22,8 @@ export const HoldReview = Layer.unwrap(Effect.gen(function*() {
 
   const review = Effect.fn("HoldReview.review")(function*(order: OrderId) {
     const standing = yield* orders.OrderStanding({ orderId: order })
-    if (standing === "PLACED") yield* sql.withTransaction(stock.commit(order))
-    else if (standing === "UNKNOWN" || OrderStatus.final.includes(standing)) yield* sql.withTransaction(stock.release(order))
+    if (standing === "PLACED") yield* sql.withTransaction(stock.commit([{ orderId: order }]))
+    else if (standing === "UNKNOWN" || OrderStatus.final.includes(standing)) yield* sql.withTransaction(stock.release([{ orderId: order }]))
   })
 
   return Sweeper.layer({

@@ -7,7 +7,7 @@ import type { EnterpriseId } from "@marketplace/domain/User/Ids"
 import { ReservationRefused } from "@marketplace/schema/Product/Rpc"
 import { Products } from "./Products.ts"
 import { Settings } from "./Settings.ts"
-import { StockRepository } from "./Stock/Repository.ts"
+import { type Ended, StockRepository } from "./Stock/Repository.ts"
 
 interface Line {
   readonly variantId: VariantId
@@ -20,10 +20,10 @@ interface Line {
 export class Reservations extends Context.Service<Reservations, {
   /** Checks price and seller once more, then holds all lines or none. The same order again is answered as before. */
   readonly reserve: (order: OrderId, lines: ReadonlyArray<Line>) => Effect.Effect<void, ReservationRefused>
-  /** In the caller's transaction: the order is paid. */
-  readonly commit: (order: OrderId) => Effect.Effect<void, SqlError.SqlError>
-  /** In the caller's transaction: the order came to nothing. */
-  readonly release: (order: OrderId) => Effect.Effect<void, SqlError.SqlError>
+  /** In the caller's transaction: the orders are paid. */
+  readonly commit: (orders: ReadonlyArray<Ended>) => Effect.Effect<void, SqlError.SqlError>
+  /** In the caller's transaction: the orders came to nothing. */
+  readonly release: (orders: ReadonlyArray<Ended>) => Effect.Effect<void, SqlError.SqlError>
 }>()("@marketplace/product/Reservations") {
   static readonly layer = Layer.effect(Reservations, Effect.gen(function*() {
     const products = yield* Products

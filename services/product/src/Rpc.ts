@@ -12,6 +12,6 @@ export const Rpc = ProductRpc.toLayer(Effect.gen(function*() {
   return ProductRpc.of({
     "Product.QuoteVariants": ({ variantIds }) => products.quote(variantIds),
     "Product.ReserveStock": ({ lines, orderId }) => reservations.reserve(orderId, lines),
-    "Product.ReleaseReservation": ({ orderId }) => reservations.release(orderId).pipe(sql.withTransaction, Effect.orDie)
+    "Product.ReleaseReservation": ({ orderId }) => reservations.release([{ orderId }]).pipe(sql.withTransaction, Effect.orDie)
   })
 }))

@@ -25,10 +25,10 @@ const hold = Effect.fnUntraced(function*(order: OrderId, ...wanted: ReadonlyArra
 })
 
 const inTransaction = (what: "commit" | "release") =>
-  Effect.fnUntraced(function*(order: OrderId) {
+  Effect.fnUntraced(function*(...orders: ReadonlyArray<OrderId>) {
     const stock = yield* StockRepository
     const sql = yield* SqlClient.SqlClient
-    yield* sql.withTransaction(stock[what](order))
+    yield* sql.withTransaction(stock[what](orders.map((orderId) => ({ orderId }))))
   })
 const commit = inTransaction("commit")
 const release = inTransaction("release")
@@ -91,6 +91,21 @@ layer(World, { excludeTestServices: true })("stock", (it) => {
     yield* assertBooksAreRight
   }))
 
+  it.effect("ends many orders at once, also of the same variant, and none twice", () => Effect.gen(function*() {
+    const [first, second] = [yield* stocked(10), yield* stocked(10)]
+    const orders = yield* Effect.replicateEffect(newOrder, 4)
+    for (const order of orders) yield* hold(order, [first, 1], [second, 2])
+    const [paid, alsoPaid, givenUp, open] = orders as [OrderId, OrderId, OrderId, OrderId]
+    yield* Effect.all([commit(paid, alsoPaid, yield* newOrder), commit(alsoPaid, paid), release(givenUp), release(givenUp, givenUp)], {
+      concurrency: "unbounded"
+    })
+    assert.deepStrictEqual(yield* countersOf(first), { onHand: 10, held: 1, committed: 2 })
+    assert.deepStrictEqual(yield* countersOf(second), { onHand: 10, held: 2, committed: 4 })
+    yield* release(paid, open)
+    assert.deepStrictEqual(yield* countersOf(first), { onHand: 10, held: 0, committed: 2 })
+    yield* assertBooksAreRight
+  }))
+
   it.effect("holds for an order once, however often it is asked", () => Effect.gen(function*() {
     const [variant, other] = [yield* stocked(10), yield* stocked(10)]
     const order = yield* newOrder
@@ -135,7 +150,7 @@ layer(World, { excludeTestServices: true })("stock", (it) => {
     const variant = yield* stocked(10)
     const order = yield* newOrder
     const [released, mayCommit] = [yield* Latch.make(), yield* Latch.make()]
-    const releasing = yield* Effect.forkChild(sql.withTransaction(stock.release(order).pipe(
+    const releasing = yield* Effect.forkChild(sql.withTransaction(stock.release([{ orderId: order }]).pipe(
       Effect.andThen(released.open),
       Effect.andThen(mayCommit.await)
     )))

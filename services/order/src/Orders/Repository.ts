@@ -6,7 +6,7 @@ import type { OrderEvent } from "@marketplace/domain/Order/Events"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import { Order, OrderNotFound } from "@marketplace/domain/Order/Order"
 import type { MemberId } from "@marketplace/domain/User/Ids"
-import { Outbox } from "@marketplace/events/Outbox"
+import { type Origin, Outbox } from "@marketplace/events/Outbox"
 import * as Row from "./Row.ts"
 import * as Timeline from "./Timeline.ts"
 
@@ -37,6 +37,9 @@ export class OrderRepository extends Context.Service<OrderRepository, {
    * @param from an order that was just stored is not read again unless it has changed
    */
   readonly update: <E>(from: OrderId | Stored, rule: Rule<E>) => Effect.Effect<Order, E | OrderNotFound | SqlError.SqlError>
+  /** The same for several orders, each named once, with as little work as for one. */
+  readonly updateAll: <E>(changes: ReadonlyArray<{ readonly id: OrderId; readonly origin: Origin }>, rule: Rule<E>) =>
+    Effect.Effect<void, E | OrderNotFound | SqlError.SqlError>
   /** Orders that wait and whose time has come. Each is given out once per `lease`. */
   readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<Order>>
 }>()("@marketplace/order/OrderRepository") {
@@ -50,6 +53,11 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       Request: OrderId,
       Result: Row.Row,
       execute: (id) => sql`select ${Row.columns(sql)} from orders o where o.id = ${id}`
+    })
+    const byIds = SqlSchema.findAll({
+      Request: Schema.Array(Schema.String),
+      Result: Row.Row,
+      execute: (ids) => sql`select ${Row.columns(sql)} from orders o where o.id = any (${ids}::text[]::uuid[])`
     })
     const read = (id: OrderId) =>
       byId(id).pipe(
@@ -93,7 +101,7 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           select id, ${order.id}::uuid, ordinality, seller_order_id, product_id, variant_id, name, unit_price, quantity, total
           from rows from (jsonb_to_recordset(${Row.linesJson(order)}::jsonb) as (id uuid, seller_order_id uuid, product_id uuid,
             variant_id uuid, name jsonb, unit_price bigint, quantity int, total bigint)) with ordinality),
-        told as (${timeline.insert(order.id, [{ scope: "order", sellerOrderId: null, from: null, to: order.status, cause: "place" }])})
+        told as (${timeline.insert([{ orderId: order.id, scope: "order", sellerOrderId: null, from: null, to: order.status, cause: "place" }])})
         select * from inserted`
       const { sequence, version, ...times } = yield* Effect.orDie(decodeInserted(written[0]))
       return { order: new Order({ ...order, ...times }), sequence, version }
@@ -110,30 +118,63 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       page({ member, before: before ?? null, limit }).pipe(Effect.map((rows) => rows.map(({ order }) => order)), Effect.orDie)
     )
 
-    /** False when the order is no longer of the version that was read; nothing is written then. */
-    const store = Effect.fnUntraced(function*({ order, sequence, version }: Stored, { events, state }: Change<Order, OrderEvent>) {
-      const moved = state.sellerOrders.filter((part, index) => part.status !== order.sellerOrders[index]?.status)
-      const written = yield* sql`with changed as (
-          update orders set status = ${state.status}, rejection = ${state.rejection}, sequence = ${sequence + events.length},
-            version = version + 1, due_at = ${waits(state) ? sql`payment_deadline` : sql`null`}
-          where id = ${state.id} and version = ${version} returning id),
+    /** Gives the ids of those that are no longer of the version that was read, of which nothing is written. */
+    const store = Effect.fnUntraced(function*(decided: ReadonlyArray<Decided>) {
+      const next = JSON.stringify(decided.map(({ change: { events, state }, stored: { sequence, version } }) => ({
+        id: state.id,
+        version,
+        status: state.status,
+        rejection: state.rejection,
+        sequence: sequence + events.length,
+        waits: waits(state)
+      })))
+      const parts = JSON.stringify(decided.flatMap(({ change: { state }, stored: { order } }) =>
+        state.sellerOrders
+          .filter(({ status }, index) => status !== order.sellerOrders[index]?.status)
+          .map(({ id, status }) => ({ id, order_id: order.id, status }))
+      ))
+      const steps = decided.flatMap(({ change: { events }, stored: { order } }) => Timeline.stepsOf(order.id, events, order.status))
+      const written = yield* sql<{ readonly id: OrderId }>`with changed as (
+          update orders o set status = n.status, rejection = n.rejection, sequence = n.sequence, version = o.version + 1,
+            due_at = case when n.waits then o.payment_deadline end
+          from jsonb_to_recordset(${next}::jsonb) as n (id uuid, version int, status text, rejection text, sequence int, waits bool)
+          where o.id = n.id and o.version = n.version returning o.id),
         moved as (
           update seller_order s set status = m.status
-          from changed, jsonb_to_recordset(${JSON.stringify(moved.map(({ id, status }) => ({ id, status })))}::jsonb) as m (id uuid, status text)
-          where s.id = m.id and s.order_id = changed.id),
-        told as (${timeline.insert(state.id, Timeline.entriesOf(events, order.status), sql`changed`)})
+          from changed, jsonb_to_recordset(${parts}::jsonb) as m (id uuid, order_id uuid, status text)
+          where s.id = m.id and s.order_id = m.order_id and m.order_id = changed.id),
+        told as (${timeline.insert(steps, sql`changed`)})
         select id from changed`
-      if (written.length === 0) return false
-      yield* outbox.append({ after: sequence, events })
-      return true
+      const ids = new Set(written.map(({ id }) => id))
+      yield* outbox.append(...decided.flatMap(({ change: { events }, origin, stored: { order: { id }, sequence } }) =>
+        ids.has(id) ? [{ after: sequence, events, origin }] : []))
+      return new Set(decided.map(({ stored: { order } }) => order.id).filter((id) => !ids.has(id)))
     })
 
     const update = Effect.fn("OrderRepository.update")(function*<E>(from: OrderId | Stored, rule: Rule<E>) {
       let stored = typeof from === "string" ? yield* read(from) : from
       while (true) {
         const change = yield* Effect.fromResult(rule(stored.order))
-        if (yield* store(stored, change)) return change.state
+        if ((yield* store([{ stored, change, origin: undefined }])).size === 0) return change.state
         stored = yield* read(stored.order.id)
+      }
+    })
+
+    const updateAll = Effect.fn("OrderRepository.updateAll")(function*<E>(
+      changes: ReadonlyArray<{ readonly id: OrderId; readonly origin: Origin }>,
+      rule: Rule<E>
+    ) {
+      let open = changes
+      while (open.length > 0) {
+        const rows = yield* Effect.catchTag(byIds(open.map(({ id }) => id)), "SchemaError", Effect.die)
+        const stored = new Map(rows.map((row) => [row.order.id, row]))
+        const decided = yield* Effect.forEach(open, Effect.fnUntraced(function*({ id, origin }) {
+          const found = stored.get(id)
+          if (found === undefined) return yield* new OrderNotFound({ orderId: id })
+          return { stored: found, change: yield* Effect.fromResult(rule(found.order)), origin }
+        }))
+        const outrun = yield* store(decided)
+        open = open.filter(({ id }) => outrun.has(id))
       }
     })
 
@@ -141,8 +182,15 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       claim({ limit, lease: Duration.toSeconds(lease) }).pipe(Effect.map((rows) => rows.map(({ order }) => order)), Effect.orDie)
     )
 
-    return OrderRepository.of({ insert, find, list, update, claimDue })
+    return OrderRepository.of({ insert, find, list, update, updateAll, claimDue })
   }))
+}
+
+/** What a rule made of an order. */
+interface Decided {
+  readonly stored: Stored
+  readonly change: Change<Order, OrderEvent>
+  readonly origin: Origin | undefined
 }
 
 const decodeInserted = Schema.decodeUnknownEffect(Row.Inserted)

@@ -15,27 +15,32 @@ export const Entry = Schema.Struct({
 })
 export type Entry = typeof Entry.Type
 
-type Step = Omit<Entry, "at">
+interface Step extends Omit<Entry, "at"> {
+  readonly orderId: OrderId
+}
 
-/** What there is to say of events in the order's timeline. */
-export const entriesOf = (events: ReadonlyArray<OrderEvent>, from: string): ReadonlyArray<Step> =>
+/** What there is to say of an order's events in its timeline. */
+export const stepsOf = (orderId: OrderId, events: ReadonlyArray<OrderEvent>, from: string): ReadonlyArray<Step> =>
   events.map((event) =>
     event._tag === "OrderCreated"
-      ? { scope: "order", sellerOrderId: null, from, to: reserved, cause: "reserved" }
-      : { scope: event.scope, sellerOrderId: event.sellerOrderId, from: event.from, to: event.to, cause: event.cause }
+      ? { orderId, scope: "order", sellerOrderId: null, from, to: reserved, cause: "reserved" }
+      : { orderId, scope: event.scope, sellerOrderId: event.sellerOrderId, from: event.from, to: event.to, cause: event.cause }
   )
 
 const reserved: typeof OrderStatus.State.Type = "AWAITING_PAYMENT"
 
 /** The timeline of orders in the order service's schema. */
 export const make = (sql: SqlClient.SqlClient) => {
-  /** The statement that appends steps; if `changed` (a table with one row or none) is given, only when it has its row. */
-  const insert = (order: OrderId, steps: ReadonlyArray<Step>, changed?: Statement.Fragment): Statement.Fragment => {
-    const rows = JSON.stringify(steps.map(({ cause, from, scope, sellerOrderId, to }) => ({ scope, seller_order_id: sellerOrderId, from_status: from, to_status: to, cause })))
+  /** The statement that appends steps; if `changed` (a table of order ids) is given, only those of its orders. */
+  const insert = (steps: ReadonlyArray<Step>, changed?: Statement.Fragment): Statement.Fragment => {
+    const rows = JSON.stringify(steps.map(({ cause, from, orderId, scope, sellerOrderId, to }) =>
+      ({ order_id: orderId, scope, seller_order_id: sellerOrderId, from_status: from, to_status: to, cause })
+    ))
     return sql`insert into order_timeline (order_id, scope, seller_order_id, from_status, to_status, cause)
-      select ${order}::uuid, step.scope, step.seller_order_id, step.from_status, step.to_status, step.cause
-      from ${changed === undefined ? sql`` : sql`${changed},`} rows from (jsonb_to_recordset(${rows}::jsonb) as (scope text,
-        seller_order_id uuid, from_status text, to_status text, cause text)) with ordinality as step order by step.ordinality`
+      select step.order_id, step.scope, step.seller_order_id, step.from_status, step.to_status, step.cause
+      from rows from (jsonb_to_recordset(${rows}::jsonb) as (order_id uuid, scope text, seller_order_id uuid,
+        from_status text, to_status text, cause text)) with ordinality as step
+      ${changed === undefined ? sql`` : sql`join ${changed} on ${changed}.id = step.order_id`} order by step.ordinality`
   }
   return {
     insert,

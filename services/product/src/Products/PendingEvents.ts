@@ -3,13 +3,12 @@ import { SecureRandom } from "effect/crypto"
 import type { ProductEvent } from "@marketplace/domain/Product/Events"
 import * as Codecs from "@marketplace/events/Codecs"
 import type { Envelope } from "@marketplace/events/Envelope"
-import { CurrentCause } from "@marketplace/events/Outbox"
+import { currentOrigin } from "@marketplace/events/Outbox"
 import type { OutboxSource } from "@marketplace/events/OutboxSource"
 import * as Relay from "@marketplace/events/Relay"
 import { Wakeups } from "@marketplace/events/Wakeups"
 import { Mongo, type MongoRefused, type MongoUnavailable } from "@marketplace/mongo/Mongo"
 import * as Metrics from "@marketplace/telemetry/Metrics"
-import * as TraceContext from "@marketplace/telemetry/TraceContext"
 
 /** An event that waits in the document of its aggregate, in the order of the sequence. */
 type Pending = Omit<Envelope, "context" | "streamKey" | "occurredAt"> & { readonly occurredAt: Date }
@@ -56,14 +55,14 @@ export const make = Effect.gen(function*() {
   return {
     /** The events as they wait in their document, caused by what is consumed at the moment. */
     encode: Effect.fnUntraced(function*(id: string, after: number, events: ReadonlyArray<ProductEvent>) {
-      const context = { traceparent: (yield* TraceContext.current) ?? null, causeId: yield* CurrentCause }
+      const origin = yield* currentOrigin
       const occurredAt = new Date(yield* Clock.currentTimeMillis)
       return yield* Effect.forEach(events, (event, i) =>
         Effect.gen(function*() {
           const { body, fingerprint, streamKey, type } = yield* Codecs.encode(event)
           if (streamKey !== id) return yield* Effect.die(new Error(`${type} of ${streamKey} was told of ${id}`))
           const eventId = yield* random.uuidV7()
-          const pending: Pending = { ...context, id: eventId, type, sequence: after + i + 1, occurredAt, fingerprint, body }
+          const pending: Pending = { ...origin, id: eventId, type, sequence: after + i + 1, occurredAt, fingerprint, body }
           return pending
         }))
     }),

@@ -3,12 +3,18 @@ import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
 import { commit, hold, OutOfStock, release, Reservation, Stock, type StockChange } from "@marketplace/domain/Product/Stock"
-import { Outbox } from "@marketplace/events/Outbox"
+import { type Origin, Outbox } from "@marketplace/events/Outbox"
 
 /** Units that an order wants of one variant. */
 export interface Wanted {
   readonly variantId: VariantId
   readonly quantity: number
+}
+
+/** An order that needs its hold no more, and what says so; the current origin, if left out. */
+export interface Ended {
+  readonly orderId: OrderId
+  readonly origin?: Origin
 }
 
 /** The order was given up before; nothing is held for it any more. */
@@ -26,10 +32,10 @@ export class StockRepository extends Context.Service<StockRepository, {
   /** All or nothing; of a variant that is named twice, the sum. The same order again changes nothing. */
   readonly hold: (order: OrderId, wanted: ReadonlyArray<Wanted>, review: Duration.Duration) =>
     Effect.Effect<void, OutOfStock | ReservationReleased>
-  /** The order is paid: what it holds is sold. In the caller's transaction. */
-  readonly commit: (order: OrderId) => Effect.Effect<void, SqlError.SqlError>
-  /** The order came to nothing: what it holds goes back, and nothing is held for it ever after. In the caller's transaction. */
-  readonly release: (order: OrderId) => Effect.Effect<void, SqlError.SqlError>
+  /** The orders are paid: what they hold is sold. In the caller's transaction. */
+  readonly commit: (orders: ReadonlyArray<Ended>) => Effect.Effect<void, SqlError.SqlError>
+  /** The orders came to nothing: what they hold goes back, and nothing is held for them ever after. In the caller's transaction. */
+  readonly release: (orders: ReadonlyArray<Ended>) => Effect.Effect<void, SqlError.SqlError>
   /** Orders that hold units for longer than their review time. Each is given out once per `lease`. */
   readonly claimDue: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<OrderId>>
 }>()("@marketplace/product/StockRepository") {
@@ -46,43 +52,47 @@ export class StockRepository extends Context.Service<StockRepository, {
           where ${sql.in("variant_id", ids)} order by variant_id for update`
     })
     const reserved = SqlSchema.findAll({
-      Request: OrderId,
-      Result: Schema.Struct({ stock: Stock, reservation: Reservation }),
-      execute: (id) =>
-        sql`select
+      Request: Schema.Array(Schema.String),
+      Result: Schema.Struct({ orderId: OrderId, stock: Stock, reservation: Reservation }),
+      execute: (ids) =>
+        sql`select r.order_id,
             jsonb_build_object('variantId', s.variant_id, 'productId', s.product_id, 'onHand', s.on_hand, 'held', s.held,
               'committed', s.committed, 'consumed', s.consumed, 'sequence', s.sequence) as stock,
             jsonb_build_object('variantId', r.variant_id, 'held', r.held, 'committed', r.committed, 'consumed', r.consumed,
               'released', r.released, 'restocked', r.restocked) as reservation
-          from reservation r join stock s using (variant_id) where r.order_id = ${id} order by variant_id for update`
+          from reservation r join stock s using (variant_id) where r.order_id = any (${ids}::text[]::uuid[])
+          order by variant_id, order_id for update`
     })
 
-    const store = Effect.fnUntraced(function*(order: OrderId, kind: Kind, changes: ReadonlyArray<StockChange>) {
+    /** @param changes of one variant one after the other: the last one says what its stock is */
+    const store = Effect.fnUntraced(function*(kind: Kind, changes: ReadonlyArray<Stored>) {
       if (changes.length === 0) return
-      const rows = JSON.stringify(changes.map(({ reservation, stock }) => ({
-        variant_id: stock.variantId,
-        stock_held: stock.held,
-        stock_committed: stock.committed,
-        sequence: stock.sequence,
+      const moves = JSON.stringify(changes.map(({ change: { reservation }, orderId }) => ({
+        order_id: orderId,
+        variant_id: reservation.variantId,
         held: reservation.held,
         committed: reservation.committed,
         released: reservation.released,
         quantity: kind === "HOLD" ? reservation.held : kind === "COMMIT" ? reservation.committed : reservation.released
       })))
-      yield* sql`with change as (
-          select * from jsonb_to_recordset(${rows}::jsonb) as c (variant_id uuid, stock_held int, stock_committed int,
-            sequence int, held int, committed int, released int, quantity int)),
+      const stocks = JSON.stringify([...new Map(changes.map(({ change: { stock } }) => [stock.variantId, stock])).values()])
+      yield* sql`with move as (
+          select * from jsonb_to_recordset(${moves}::jsonb) as m (order_id uuid, variant_id uuid, held int, committed int,
+            released int, quantity int)),
         kept as (
           insert into reservation (order_id, variant_id, held, committed, released)
-          select ${order}::uuid, variant_id, held, committed, released from change
+          select order_id, variant_id, held, committed, released from move
           on conflict (order_id, variant_id) do update
             set held = excluded.held, committed = excluded.committed, released = excluded.released),
         moved as (
           insert into stock_movement (variant_id, order_id, kind, quantity)
-          select variant_id, ${order}::uuid, ${kind}, quantity from change)
-        update stock s set held = c.stock_held, committed = c.stock_committed, sequence = c.sequence
-        from change c where s.variant_id = c.variant_id`
-      yield* outbox.append(...changes.map(({ event, stock }) => ({ after: stock.sequence - 1, events: [event] })))
+          select variant_id, order_id, ${kind}, quantity from move)
+        update stock s set held = n.held, committed = n.committed, sequence = n.sequence
+        from jsonb_to_recordset(${stocks}::jsonb) as n ("variantId" uuid, held int, committed int, sequence int)
+        where s.variant_id = n."variantId"`
+      yield* outbox.append(...changes.map(({ change: { event, stock }, origin }) =>
+        ({ after: stock.sequence - 1, events: [event], origin })
+      ))
     })
 
     const holdAll = Effect.fn("StockRepository.hold")(function*(
@@ -100,18 +110,26 @@ export class StockRepository extends Context.Service<StockRepository, {
       const quantities = new Map<VariantId, number>()
       for (const { quantity, variantId } of wanted) quantities.set(variantId, (quantities.get(variantId) ?? 0) + quantity)
       const stocks = new Map((yield* lock([...quantities.keys()])).map((stock) => [stock.variantId, stock]))
-      const changes: Array<StockChange> = []
+      const changes: Array<Stored> = []
       for (const [variantId, quantity] of quantities) {
         const stock = stocks.get(variantId)
         if (stock === undefined) return yield* new OutOfStock({ variantId, requested: quantity, available: 0 })
-        changes.push(yield* Effect.fromResult(hold(stock, quantity)))
+        changes.push({ orderId: order, change: yield* Effect.fromResult(hold(stock, quantity)) })
       }
-      yield* store(order, "HOLD", changes)
+      yield* store("HOLD", changes)
     }, sql.withTransaction, Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die }))
 
-    const settle = Effect.fnUntraced(function*(order: OrderId, kind: Kind, rule: typeof commit | typeof release) {
-      const found = yield* Effect.catchTag(reserved(order), "SchemaError", Effect.die)
-      yield* store(order, kind, found.flatMap(({ reservation, stock }) => rule(stock, reservation) ?? []))
+    const end = Effect.fnUntraced(function*(kind: Kind, orders: ReadonlyArray<Ended>, rule: typeof commit | typeof release) {
+      const origins = new Map(orders.map(({ orderId, origin }) => [orderId, origin]))
+      const stocks = new Map<VariantId, Stock>()
+      const changes: Array<Stored> = []
+      for (const { orderId, reservation, stock } of yield* Effect.catchTag(reserved([...origins.keys()]), "SchemaError", Effect.die)) {
+        const change = rule(stocks.get(stock.variantId) ?? stock, reservation)
+        if (change === undefined) continue
+        stocks.set(stock.variantId, change.stock)
+        changes.push({ orderId, change, origin: origins.get(orderId) })
+      }
+      yield* store(kind, changes)
     })
 
     return StockRepository.of({
@@ -123,15 +141,16 @@ export class StockRepository extends Context.Service<StockRepository, {
           .pipe(Effect.asVoid, Effect.orDie)
       ),
       hold: holdAll,
-      commit: Effect.fn("StockRepository.commit")(function*(order) {
+      commit: Effect.fn("StockRepository.commit")(function*(orders) {
         yield* sql`update reservation_order set status = 'COMMITTED', due_at = null
-          where order_id = ${order} and status = 'HELD'`
-        yield* settle(order, "COMMIT", commit)
+          where order_id = any (${idsOf(orders)}::text[]::uuid[]) and status = 'HELD'`
+        yield* end("COMMIT", orders, commit)
       }),
-      release: Effect.fn("StockRepository.release")(function*(order) {
-        yield* sql`insert into reservation_order (order_id, status) values (${order}, 'RELEASED')
+      release: Effect.fn("StockRepository.release")(function*(orders) {
+        yield* sql`insert into reservation_order (order_id, status)
+          select distinct id, 'RELEASED' from unnest(${idsOf(orders)}::text[]::uuid[]) as o (id)
           on conflict (order_id) do update set status = 'RELEASED', due_at = null where reservation_order.status = 'HELD'`
-        yield* settle(order, "RELEASE", release)
+        yield* end("RELEASE", orders, release)
       }),
       claimDue: Effect.fn("StockRepository.claimDue")((limit: number, lease: Duration.Duration) =>
         sql<{ orderId: OrderId }>`update reservation_order set due_at = ${inSeconds(lease)}
@@ -141,6 +160,14 @@ export class StockRepository extends Context.Service<StockRepository, {
       )
     })
   }))
+}
+
+const idsOf = (orders: ReadonlyArray<Ended>) => orders.map(({ orderId }) => orderId)
+
+interface Stored {
+  readonly orderId: OrderId
+  readonly change: StockChange
+  readonly origin?: Origin | undefined
 }
 
 /** What happens to units, as the movements call it. */
