@@ -31,7 +31,10 @@ const digest = (value: unknown): string => createHash("sha256").update(JSON.stri
 const roleSettings = (searchPath: string): Readonly<Record<string, string>> => ({
   search_path: searchPath,
   statement_timeout: "30s",
-  idle_in_transaction_session_timeout: "30s"
+  idle_in_transaction_session_timeout: "30s",
+  // The services' statements are prepared and find a few rows by their keys. By itself PostgreSQL plans those anew at each
+  // call that take ids as an array, since it expects ten of them.
+  plan_cache_mode: "force_generic_plan"
 })
 
 interface Role {

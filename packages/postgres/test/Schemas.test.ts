@@ -78,8 +78,9 @@ describe("schemas", () => {
     }
     assert.deepStrictEqual(
       yield* as("schemas_order", `select current_setting('search_path') as path,
-        current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle`),
-      [{ path: "schemas_order", statement: "30s", idle: "30s" }]
+        current_setting('statement_timeout') as statement, current_setting('idle_in_transaction_session_timeout') as idle,
+        current_setting('plan_cache_mode') as plans`),
+      [{ path: "schemas_order", statement: "30s", idle: "30s", plans: "force_generic_plan" }]
     )
     assert.strictEqual(
       yield* refusal(Effect.provide(

@@ -6,7 +6,11 @@ import { Members } from "./Members.ts"
 export const Consumers = Consumer.layer("user", Effect.gen(function*() {
   const members = yield* Members
   return {
-    OrderStatusChanged: ({ memberId, scope, to }) =>
-      scope === "order" && to === "PLACED" ? members.countPurchase(memberId) : Effect.void
+    OrderStatusChanged: {
+      all: (told) => {
+        const placed = told.filter(({ event: { scope, to } }) => scope === "order" && to === "PLACED")
+        return placed.length === 0 ? Effect.void : members.countPurchases(placed.map(({ event: { memberId } }) => memberId))
+      }
+    }
   }
 }))

@@ -13,8 +13,8 @@ export class Members extends Context.Service<Members, {
     password: Redacted.Redacted
   ) => Effect.Effect<void, TooBusy>
   readonly get: (id: MemberId) => Effect.Effect<Option.Option<Kept>>
-  /** In the caller's transaction: an order of the member is placed. */
-  readonly countPurchase: (id: MemberId) => Effect.Effect<void, SqlError.SqlError>
+  /** In the caller's transaction: an order of each of the members is placed; who is named twice placed two. */
+  readonly countPurchases: (ids: ReadonlyArray<MemberId>) => Effect.Effect<void, SqlError.SqlError>
 }>()("@marketplace/user/Members") {
   static readonly layer = Layer.effect(Members, Effect.gen(function*() {
     const repository = yield* MemberRepository
@@ -27,7 +27,7 @@ export class Members extends Context.Service<Members, {
         yield* Effect.forEach(missing, (member) => repository.insert(createVerified(member), hash), { discard: true })
       }),
       get: Effect.fn("Members.get")(repository.byId),
-      countPurchase: Effect.fn("Members.countPurchase")(repository.countPurchase)
+      countPurchases: Effect.fn("Members.countPurchases")(repository.countPurchases)
     })
   }))
 }

@@ -7,6 +7,7 @@ import { OrderId } from "@marketplace/domain/Order/Ids"
 import { Order, OrderNotFound } from "@marketplace/domain/Order/Order"
 import type { MemberId } from "@marketplace/domain/User/Ids"
 import { type Origin, Outbox } from "@marketplace/events/Outbox"
+import { among } from "@marketplace/postgres/Among"
 import * as Row from "./Row.ts"
 import * as Timeline from "./Timeline.ts"
 
@@ -57,7 +58,7 @@ export class OrderRepository extends Context.Service<OrderRepository, {
     const byIds = SqlSchema.findAll({
       Request: Schema.Array(Schema.String),
       Result: Row.Row,
-      execute: (ids) => sql`select ${Row.columns(sql)} from orders o where o.id = any (${ids}::text[]::uuid[])`
+      execute: (ids) => sql`select ${Row.columns(sql)} from orders o where ${among(sql, "o.id", ids)}`
     })
     const read = (id: OrderId) =>
       byId(id).pipe(
@@ -138,7 +139,8 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           update orders o set status = n.status, rejection = n.rejection, sequence = n.sequence, version = o.version + 1,
             due_at = case when n.waits then o.payment_deadline end
           from jsonb_to_recordset(${next}::jsonb) as n (id uuid, version int, status text, rejection text, sequence int, waits bool)
-          where o.id = n.id and o.version = n.version returning o.id),
+          where o.id = n.id and o.version = n.version and ${among(sql, "o.id", decided.map(({ change: { state } }) => state.id))}
+          returning o.id),
         moved as (
           update seller_order s set status = m.status
           from changed, jsonb_to_recordset(${parts}::jsonb) as m (id uuid, order_id uuid, status text)

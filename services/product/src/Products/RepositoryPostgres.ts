@@ -5,6 +5,7 @@ import type { ProductEvent } from "@marketplace/domain/Product/Events"
 import { ProductId, type VariantId } from "@marketplace/domain/Product/Ids"
 import { Product, ProductNotFound } from "@marketplace/domain/Product/Product"
 import { Outbox } from "@marketplace/events/Outbox"
+import { among } from "@marketplace/postgres/Among"
 import { ProductRepository, type Rule } from "./Repository.ts"
 
 /** The catalogue in product's own schema, events in its outbox. */
@@ -44,11 +45,11 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   const ofVariants = SqlSchema.findAll({
     Request: Schema.Array(Schema.String),
     Result: Row,
-    execute: (ids) => sql`select ${columns} from product where variant_ids && ${uuidArray(ids)}::uuid[]`
+    execute: (ids) => sql`select ${columns} from product where variant_ids && ${ids}::text[]::uuid[]`
   })
 
   const select = (ids: ReadonlyArray<string>) =>
-    sql<{ readonly id: ProductId }>`select ${columns} from product where id = any(${uuidArray(ids)}::uuid[])`
+    sql<{ readonly id: ProductId }>`select ${columns} from product where ${among(sql, "id", ids)}`
   const byId = SqlResolver.findById({
     Id: ProductId,
     // Each caller decodes his own row: one that cannot be read fails nobody else.
@@ -78,7 +79,7 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
       update product p set enterprise_id = n."enterpriseId", seller = n.seller, name = n.name, description = n.description,
         status = n.status, variants = n.variants, variant_ids = n."variantIds", sequence = n.sequence, version = p.version + 1
       from ${next}
-      where p.id = n.id and p.version = n.version returning p.id`
+      where p.id = n.id and p.version = n.version and ${among(sql, "p.id", decided.map(({ row: { id } }) => id))} returning p.id`
     const ids = new Set(written.map(({ id }) => id))
     const stored = decided.filter(({ row: { id } }) => ids.has(id))
     yield* outbox.append(...stored.map(({ change: { events }, row: { sequence } }) => ({ after: sequence, events })))
@@ -110,7 +111,7 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   return ProductRepository.of({
     insert,
     missing: Effect.fn("ProductRepository.missing")((ids: ReadonlyArray<ProductId>) =>
-      sql<{ readonly id: ProductId }>`select id from unnest(${uuidArray(ids)}::uuid[]) as asked (id)
+      sql<{ readonly id: ProductId }>`select id from unnest(${ids}::text[]::uuid[]) as asked (id)
         where not exists (select from product p where p.id = asked.id)`.pipe(Effect.map((rows) => rows.map(({ id }) => id)), Effect.orDie)
     ),
     get,
@@ -138,4 +139,3 @@ const product = ({ sequence: _, version: __, ...fields }: typeof Row.Type): Prod
 
 const encode = Schema.encodeEffect(Product)
 
-const uuidArray = (ids: ReadonlyArray<string>): string => `{${ids.join(",")}}`

@@ -4,6 +4,7 @@ import { OrderId } from "@marketplace/domain/Order/Ids"
 import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
 import { commit, hold, OutOfStock, release, Reservation, Stock, type StockChange } from "@marketplace/domain/Product/Stock"
 import { type Origin, Outbox } from "@marketplace/events/Outbox"
+import { among } from "@marketplace/postgres/Among"
 
 /** Units that an order wants of one variant. */
 export interface Wanted {
@@ -60,7 +61,7 @@ export class StockRepository extends Context.Service<StockRepository, {
               'committed', s.committed, 'consumed', s.consumed, 'sequence', s.sequence) as stock,
             jsonb_build_object('variantId', r.variant_id, 'held', r.held, 'committed', r.committed, 'consumed', r.consumed,
               'released', r.released, 'restocked', r.restocked) as reservation
-          from reservation r join stock s using (variant_id) where r.order_id = any (${ids}::text[]::uuid[])
+          from reservation r join stock s using (variant_id) where ${among(sql, "r.order_id", ids)}
           order by variant_id, order_id for update`
     })
 
@@ -75,7 +76,7 @@ export class StockRepository extends Context.Service<StockRepository, {
         released: reservation.released,
         quantity: kind === "HOLD" ? reservation.held : kind === "COMMIT" ? reservation.committed : reservation.released
       })))
-      const stocks = JSON.stringify([...new Map(changes.map(({ change: { stock } }) => [stock.variantId, stock])).values()])
+      const stocks = new Map(changes.map(({ change: { stock } }) => [stock.variantId, stock]))
       yield* sql`with move as (
           select * from jsonb_to_recordset(${moves}::jsonb) as m (order_id uuid, variant_id uuid, held int, committed int,
             released int, quantity int)),
@@ -88,8 +89,8 @@ export class StockRepository extends Context.Service<StockRepository, {
           insert into stock_movement (variant_id, order_id, kind, quantity)
           select variant_id, order_id, ${kind}, quantity from move)
         update stock s set held = n.held, committed = n.committed, sequence = n.sequence
-        from jsonb_to_recordset(${stocks}::jsonb) as n ("variantId" uuid, held int, committed int, sequence int)
-        where s.variant_id = n."variantId"`
+        from jsonb_to_recordset(${JSON.stringify([...stocks.values()])}::jsonb) as n ("variantId" uuid, held int, committed int, sequence int)
+        where s.variant_id = n."variantId" and ${among(sql, "s.variant_id", [...stocks.keys()])}`
       yield* outbox.append(...changes.map(({ change: { event, stock }, origin }) =>
         ({ after: stock.sequence - 1, events: [event], origin })
       ))
@@ -143,7 +144,7 @@ export class StockRepository extends Context.Service<StockRepository, {
       hold: holdAll,
       commit: Effect.fn("StockRepository.commit")(function*(orders) {
         yield* sql`update reservation_order set status = 'COMMITTED', due_at = null
-          where order_id = any (${idsOf(orders)}::text[]::uuid[]) and status = 'HELD'`
+          where ${among(sql, "order_id", idsOf(orders))} and status = 'HELD'`
         yield* end("COMMIT", orders, commit)
       }),
       release: Effect.fn("StockRepository.release")(function*(orders) {

@@ -22,7 +22,7 @@ export class MemberRepository extends Context.Service<MemberRepository, {
   readonly byEmail: (email: Email) => Effect.Effect<Option.Option<Kept>>
   readonly byId: (id: MemberId) => Effect.Effect<Option.Option<Kept>>
   /** In the caller's transaction. */
-  readonly countPurchase: (id: MemberId) => Effect.Effect<void, SqlError.SqlError>
+  readonly countPurchases: (ids: ReadonlyArray<MemberId>) => Effect.Effect<void, SqlError.SqlError>
 }>()("@marketplace/user/MemberRepository") {
   static readonly layer = Layer.effect(MemberRepository, Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
@@ -47,8 +47,10 @@ export class MemberRepository extends Context.Service<MemberRepository, {
       }, sql.withTransaction, Effect.orDie),
       byEmail: Effect.fn("MemberRepository.byEmail")((email) => byEmail(email).pipe(Effect.map(Option.map(kept)), Effect.orDie)),
       byId: Effect.fn("MemberRepository.byId")((id) => byId(id).pipe(Effect.map(Option.map(kept)), Effect.orDie)),
-      countPurchase: Effect.fn("MemberRepository.countPurchase")((id) =>
-        Effect.asVoid(sql`update member set purchases = purchases + 1 where id = ${id}`)
+      countPurchases: Effect.fn("MemberRepository.countPurchases")((ids) =>
+        Effect.asVoid(sql`update member m set purchases = m.purchases + n.purchases
+          from (select id, count(*) as purchases from unnest(${ids}::text[]::uuid[]) as p (id) group by id) n
+          where m.id = n.id`)
       )
     })
   }))
