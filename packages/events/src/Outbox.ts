@@ -8,7 +8,7 @@ import { partitions } from "./Outbox/migration.ts"
 import { partitionOf } from "./Partition.ts"
 import { Wakeups } from "./Wakeups.ts"
 
-export { migration } from "./Outbox/migration.ts"
+export { migration, publishedIndex } from "./Outbox/migration.ts"
 
 /** The event that is being consumed: it is the cause of what is told meanwhile. */
 export const CurrentCause = Context.Reference<string | null>("@marketplace/events/CurrentCause", { defaultValue: () => null })

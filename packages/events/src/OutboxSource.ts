@@ -22,7 +22,6 @@ export interface OutboxSource<E> {
 }
 
 interface Row extends Omit<Envelope, "context" | "occurredAt"> {
-  readonly position: bigint
   readonly occurredAt: Date
 }
 
@@ -47,7 +46,6 @@ export const postgres = (context: EventContext, lease: Duration.Duration) =>
     const pending = Metrics.outboxPending(context)
     let held: ReadonlyArray<{ readonly partition: number; readonly epoch: bigint }> = []
     let renewAt = -Infinity
-    let positions = new Map<string, bigint>()
 
     const renew = Effect.gen(function*() {
       // A wall clock that was set back would let the leases end.
@@ -86,18 +84,18 @@ export const postgres = (context: EventContext, lease: Duration.Duration) =>
         yield* renew
         if (held.length === 0) return []
         const rows = yield* sql<Row>`
-          select position, event_id as id, type, stream_key, sequence, occurred_at, traceparent, cause_id, fingerprint, body
+          select event_id as id, type, stream_key, sequence, occurred_at, traceparent, cause_id, fingerprint, body
           from outbox where published_at is null and partition = any (array (select r.partition from ${mine()}))
           order by position limit ${limit}`
         yield* learn(rows)
-        positions = new Map(rows.map(({ id, position }) => [id, position]))
-        return rows.map(({ occurredAt, position: _, ...fields }) => ({ ...fields, context, occurredAt: occurredAt.getTime() }))
+        return rows.map(({ occurredAt, ...fields }) => ({ ...fields, context, occurredAt: occurredAt.getTime() }))
       }),
       published: (events) =>
         Effect.asVoid(sql`
           update outbox o set published_at = now() from ${mine()}
-          where o.published_at is null and o.partition = r.partition
-            and o.position = any (${events.flatMap(({ id }) => positions.get(id) ?? [])}::int8[])`)
+            join unnest(${events.map(({ streamKey }) => streamKey)}::text[], ${events.map(({ sequence }) => sequence)}::int[])
+              as e (stream_key, sequence) on true
+          where o.stream_key = e.stream_key and o.sequence = e.sequence and o.partition = r.partition`)
     }
     return source
   })

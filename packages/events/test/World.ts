@@ -37,7 +37,7 @@ const tables = {
 }
 
 const schemas: ReadonlyArray<DatabaseSchema> = [
-  ...contexts.map((context) => ({ name: `${context}_service`, migrations: [Outbox.migration, tables] })),
+  ...contexts.map((context) => ({ name: `${context}_service`, migrations: [Outbox.migration, tables, Outbox.publishedIndex] })),
   eventsSchema
 ]
 

@@ -6,5 +6,5 @@ import { orders } from "./migrations/0001_orders.ts"
 /** What the order service keeps in PostgreSQL. */
 export const orderSchema: DatabaseSchema = {
   name: "order_service",
-  migrations: [Outbox.migration, Idempotency.migration, orders]
+  migrations: [Outbox.migration, Idempotency.migration, orders, Outbox.publishedIndex]
 }

@@ -6,5 +6,5 @@ import { payments } from "./migrations/0001_payments.ts"
 /** What the payment service keeps in PostgreSQL. */
 export const paymentSchema: DatabaseSchema = {
   name: "payment_service",
-  migrations: [Outbox.migration, Idempotency.migration, payments]
+  migrations: [Outbox.migration, Idempotency.migration, payments, Outbox.publishedIndex]
 }

@@ -7,5 +7,5 @@ import { catalogueIndex } from "./migrations/0003_catalogue_index.ts"
 /** What the product service keeps in PostgreSQL: stock always, the catalogue on the embedded profile. */
 export const productSchema: DatabaseSchema = {
   name: "product_service",
-  migrations: [Outbox.migration, catalogue, stock, catalogueIndex]
+  migrations: [Outbox.migration, catalogue, stock, catalogueIndex, Outbox.publishedIndex]
 }
