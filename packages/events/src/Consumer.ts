@@ -33,8 +33,7 @@ export type Handler<N extends EventName> = (event: Named<N>, about: About) => Ef
 
 /**
  * The same for all events of the type that are consumed together, each stream's in order: for effects that are cheaper for
- * many than for each. They take effect after those of other types. What is told because of one of them says so by its
- * `origin`.
+ * many than for each. What is told because of one of them says so by its `origin`.
  */
 export interface BatchHandler<N extends EventName> {
   readonly all: (told: ReadonlyArray<Told<N>>) => Effect.Effect<void, unknown>
@@ -128,27 +127,47 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
       })
     })
 
+  /** Events that wait to take effect together, by type; those of one stream are of one type. */
+  const makeBatches = () => {
+    const waiting = new Map<EventName, Array<Told<EventName>>>()
+    const streams = new Map<string, EventName>()
+    return {
+      add: (one: Told<EventName>) => {
+        const { _tag: name } = one.event
+        streams.set(one.about.streamKey, name)
+        waiting.set(name, [...waiting.get(name) ?? [], one])
+      },
+      hasOtherOf: ({ about: { streamKey }, event }: Told<EventName>) => (streams.get(streamKey) ?? event._tag) !== event._tag,
+      flush: Effect.suspend(() => {
+        const batches = [...waiting]
+        waiting.clear()
+        streams.clear()
+        return Effect.forEach(batches, ([name, all]) => call(handlers, name, all).pipe(spannedTogether(name, all)), { discard: true })
+      })
+    }
+  }
+
   /** All of them in one transaction, so that most of its cost is shared. */
   const consume = <D extends Delivery>(deliveries: ReadonlyArray<D>, settle: Settle<D>) =>
     sql.withTransaction(Effect.gen(function*() {
       const received = yield* receive(deliveries.map(({ envelope }) => envelope))
-      const batched: Array<Told<EventName>> = []
+      const batches = makeBatches()
       const outcomes = yield* Effect.forEach(deliveries, ({ envelope }, n) =>
         Effect.gen(function*() {
           const { isNew = false, isParked = false } = received[n] ?? {}
           if (isNew && isParked) yield* letters.park(envelope, null)
           else if (isNew) {
             const one = yield* told(envelope)
-            if (deliveries.length > 1 && typeof handlers[one.event._tag] === "object") batched.push(one)
+            // What waits of its stream comes first.
+            if (batches.hasOtherOf(one)) yield* batches.flush
+            if (deliveries.length > 1 && typeof handlers[one.event._tag] === "object") batches.add(one)
             else yield* effectOf(one)
           }
           const outcome: Metrics.ConsumerOutcome = !isNew ? "duplicate" : isParked ? "behind" : "consumed"
           yield* Effect.annotateCurrentSpan(Names.Event.outcome, outcome)
           return outcome
         }).pipe(spanned(envelope)))
-      for (const [name, all] of Map.groupBy(batched, ({ event }) => event._tag)) {
-        yield* call(handlers, name, all).pipe(spannedTogether(name, all))
-      }
+      yield* batches.flush
       yield* settle(deliveries)
       yield* crashPoint("consumer.applied")
       return outcomes

@@ -3,7 +3,10 @@ import { SecureRandom } from "effect/crypto"
 import { SqlClient } from "effect/sql"
 import { PgClient } from "@effect/sql-pg"
 import { OrderCreated, OrderStatusChanged } from "@marketplace/domain/Order/Events"
+import { Money } from "@marketplace/domain/Money"
 import { OrderId } from "@marketplace/domain/Order/Ids"
+import { PaymentCompleted, RefundCompleted } from "@marketplace/domain/Payment/Events"
+import { PaymentId, RefundId } from "@marketplace/domain/Payment/Ids"
 import { ProductStockChanged } from "@marketplace/domain/Product/Events"
 import { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
 import { MemberId } from "@marketplace/domain/User/Ids"
@@ -156,6 +159,19 @@ export const stockChanged = (variantId: string, available: number) =>
     variantId: VariantId.make(variantId),
     available,
     sold: 1
+  })
+
+const payment = {
+  paymentId: PaymentId.make("01890a5d-ac96-774b-bcce-b302099a8059"),
+  amount: new Money({ amount: 1000, currency: "KRW" })
+}
+export const paymentCompleted = (orderId: string) => PaymentCompleted.make({ ...payment, orderId: OrderId.make(orderId) })
+export const refundCompleted = (orderId: string) =>
+  RefundCompleted.make({
+    ...payment,
+    orderId: OrderId.make(orderId),
+    refundId: RefundId.make("01890a5d-ac96-774b-bcce-b302099a805a"),
+    reason: "late"
   })
 
 /** An event on its way, as the relay hands it to the transport. */

@@ -285,6 +285,40 @@ export const transportContract = (name: string, { install }: Suite) => {
       for (const key of keys) assert.deepStrictEqual(found.get(key), upTo(key === sick ? 4 : 3))
     }))
 
+    test("keeps each stream's order where some types have batch handlers, and the cause of what they tell", Effect.fnUntraced(function*(processOf) {
+      const keys = yield* newKeys(12)
+      const payment = yield* World.start(processOf("payment"))
+      const told = yield* Effect.forEach([1, 2, 3], (sequence) =>
+        Effect.forEach(keys, (key) =>
+          World.envelope(sequence === 2 ? World.refundCompleted(key) : World.paymentCompleted(key), sequence)))
+      yield* payment.run(publish("payment", told.flat()))
+      const order = yield* World.start(Consumer.layer("order", Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        const outbox = yield* Outbox
+        const note = (type: string, about: Consumer.About) => Effect.provideService(World.note(type, about), SqlClient.SqlClient, sql)
+        return {
+          PaymentCompleted: {
+            all: (events) =>
+              Effect.forEach(events, ({ about, event, origin }) =>
+                Effect.andThen(
+                  note(event._tag, about),
+                  about.sequence === 1 ? outbox.append({ after: 0, events: [World.statusChanged(event.orderId)], origin }) : Effect.void
+                ), { discard: true })
+          },
+          RefundCompleted: ({ _tag }, about) => note(_tag, about)
+        } satisfies Consumer.Handlers<"order">
+      })).pipe(Layer.provide(Outbox.layer("order")), Layer.provideMerge(processOf("order"))))
+      const effects = yield* World.eventually(World.effects("order"), (all) => all.length === 36)
+      for (const sequences of byKey(effects).values()) assert.deepStrictEqual(sequences, [1, 2, 3])
+      const causes = yield* order.run(SqlClient.SqlClient.use((sql) =>
+        sql<{ readonly streamKey: string; readonly causeId: string; readonly traceparent: string }>`
+          select stream_key, cause_id, traceparent from outbox`))
+      const first = new Map(told[0]!.map(({ id, streamKey }) => [streamKey, id]))
+      assert.deepStrictEqual(new Map(causes.map(({ causeId, streamKey }) => [streamKey, causeId])), first)
+      // Of the trace in which the payment was told.
+      for (const { traceparent } of causes) assert.include(traceparent, "0af7651916cd43dd8448eb211c80319c")
+    }))
+
     test("waits while the database or somebody else is away, and other partitions go on", Effect.fnUntraced(function*(processOf) {
       const keys = yield* newKeys(30)
       const [waiting] = keys
