@@ -48,6 +48,8 @@ const defaults: Readonly<Record<string, string>> = {
   max_wal_senders: "0",
   // Compiling a plan costs more than the short queries of this product take.
   jit: "off",
+  // A young installation grows from nothing to thousands of rows in a minute: plans for empty tables are soon made anew.
+  autovacuum_naptime: "10s",
   timezone: "UTC",
   log_timezone: "UTC",
   // Statements and the details of errors hold personal data.
