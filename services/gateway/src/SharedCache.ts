@@ -111,7 +111,7 @@ const once = ["date", "x-request-id", "x-trace-id", "traceparent", "ratelimit", 
 const entity = Effect.fnUntraced(function*(response: Answer, at: number, lifetime: number) {
   const body = yield* bytesOf(response.body)
   if (body === undefined) return
-  const etag = response.headers["etag"] ?? `"${hash("sha256", body.text ?? body.body, "base64url").slice(0, 22)}"`
+  const etag = response.headers["etag"] ?? `"${hash("sha256", body.body, "base64url").slice(0, 22)}"`
   const lasting = once.reduce((lasting, name) => HttpServerResponse.removeHeader(lasting, name), response)
   return {
     response: lasting.pipe(HttpServerResponse.setBody(body), HttpServerResponse.setHeader("etag", etag)),
@@ -122,11 +122,11 @@ const entity = Effect.fnUntraced(function*(response: Answer, at: number, lifetim
   }
 })
 
-/** Undefined if it is large, or nobody knows how large. */
+/** Without the text, which takes twice the room in Korean, and in V8's heap. Undefined if it is large, or nobody knows how large. */
 const bytesOf = (body: HttpBody.HttpBody): Effect.Effect<HttpBody.Uint8Array | undefined, Unavailable> => {
   if (body._tag !== "Uint8Array" && body._tag !== "Stream") return Effect.undefined
   if (body.contentLength === undefined || body.contentLength > mostBytes) return Effect.undefined
-  if (body._tag === "Uint8Array") return Effect.succeed(body)
+  if (body._tag === "Uint8Array") return Effect.succeed(HttpBody.uint8Array(body.body, body.contentType))
   return Stream.mkUint8Array(body.stream).pipe(
     Effect.map((bytes) => HttpBody.uint8Array(bytes, body.contentType)),
     Effect.mapError(() => new Unavailable({ retryAfterSeconds: 1, detail: "the service's answer was cut" }))

@@ -189,7 +189,7 @@ describe("time", () => {
   const Cache = SharedCache.layer.pipe(Layer.provide(Settings.layer), Layer.provide(settings({})))
   const get = (headers: Record<string, string> = {}) => HttpServerRequest.fromWeb(new Request(`http://127.0.0.1${products}`, { headers }))
   const saying = (text: string, headers: Record<string, string> = shared) => HttpServerResponse.text(text, { headers })
-  const textOf = ({ body }: HttpServerResponse.HttpServerResponse) => body._tag === "Uint8Array" ? body.text : undefined
+  const textOf = ({ body }: HttpServerResponse.HttpServerResponse) => body._tag === "Uint8Array" ? new TextDecoder().decode(body.body) : undefined
 
   it.effect("an answer is given for as long as it says, and tells its age", () => Effect.gen(function*() {
     const { answer } = yield* SharedCache
