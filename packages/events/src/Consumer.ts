@@ -36,10 +36,10 @@ export type Handler<N extends EventName> = (event: Named<N>, about: About) => Ef
  * many than for each. What is told because of one of them says so by its `origin`.
  */
 export interface BatchHandler<N extends EventName> {
-  readonly all: (told: ReadonlyArray<Told<N>>) => Effect.Effect<void, unknown>
+  readonly all: (told: ReadonlyArray<Received<N>>) => Effect.Effect<void, unknown>
 }
 
-export interface Told<N extends EventName> {
+export interface Received<N extends EventName> {
   readonly event: Named<N>
   readonly about: About
   readonly origin: Origin
@@ -52,7 +52,7 @@ export type Handlers<C extends EventContext> = {
 
 type AnyHandlers = { readonly [N in EventName]?: Handler<N> | BatchHandler<N> }
 
-const call = <N extends EventName>(handlers: AnyHandlers, name: N, told: ReadonlyArray<Told<N>>): Effect.Effect<void, unknown> => {
+const call = <N extends EventName>(handlers: AnyHandlers, name: N, told: ReadonlyArray<Received<N>>): Effect.Effect<void, unknown> => {
   const handler = handlers[name]
   if (handler === undefined) return Effect.die(new Error(`No handler for ${name}`))
   return typeof handler === "function"
@@ -79,7 +79,7 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
     return { event, about: aboutOf(envelope), origin: yield* Effect.provideService(currentOrigin, CurrentCause, envelope.id) }
   })
 
-  const effectOf = (one: Told<EventName>): Effect.Effect<void, unknown> =>
+  const effectOf = (one: Received<EventName>): Effect.Effect<void, unknown> =>
     Effect.provideService(call(handlers, one.event._tag, [one]), CurrentCause, one.about.eventId)
 
   /**
@@ -118,7 +118,7 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
     })
 
   /** In the trace of the first one, which knows the others by links. */
-  const spannedTogether = (name: EventName, [first, ...others]: ReadonlyArray<Told<EventName>>) =>
+  const spannedTogether = (name: EventName, [first, ...others]: ReadonlyArray<Received<EventName>>) =>
     TraceContext.withRemoteParent(first?.origin.traceparent, `process ${name} together`, {
       attributes: { [Names.Messaging.consumerGroup]: consumer, [Names.Messaging.batchSize]: others.length + 1 },
       links: others.flatMap(({ origin }) => {
@@ -129,15 +129,15 @@ const make = Effect.fnUntraced(function*(consumer: EventContext, handlers: AnyHa
 
   /** Events that wait to take effect together, by type; those of one stream are of one type. */
   const makeBatches = () => {
-    const waiting = new Map<EventName, Array<Told<EventName>>>()
+    const waiting = new Map<EventName, Array<Received<EventName>>>()
     const streams = new Map<string, EventName>()
     return {
-      add: (one: Told<EventName>) => {
+      add: (one: Received<EventName>) => {
         const { _tag: name } = one.event
         streams.set(one.about.streamKey, name)
         waiting.set(name, [...waiting.get(name) ?? [], one])
       },
-      hasOtherOf: ({ about: { streamKey }, event }: Told<EventName>) => (streams.get(streamKey) ?? event._tag) !== event._tag,
+      hasOtherOf: ({ about: { streamKey }, event }: Received<EventName>) => (streams.get(streamKey) ?? event._tag) !== event._tag,
       flush: Effect.suspend(() => {
         const batches = [...waiting]
         waiting.clear()

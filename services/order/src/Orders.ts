@@ -45,15 +45,7 @@ export class Orders extends Context.Service<Orders, {
         yield* get(id, member)
         return yield* Effect.orDie(timeline.of(id))
       }),
-      markPaid: Effect.fn("Orders.markPaid")(function*(orders) {
-        let open = orders
-        while (open.length > 0) {
-          // Once more for an order that is named again, which the rule refuses.
-          const once = new Map(open.map((one) => [one.id, one]))
-          yield* repository.updateAll([...once.values()], pay)
-          open = open.filter((one) => once.get(one.id) !== one)
-        }
-      }),
+      markPaid: Effect.fn("Orders.markPaid")((orders) => repository.updateAll(orders, pay)),
       noteRefund: Effect.fn("Orders.noteRefund")(function*(id) {
         const noted = yield* sql`insert into order_timeline (order_id, scope, from_status, to_status, cause)
           select id, 'order', status, status, 'refund' from orders where id = ${id} for update returning order_id`

@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Logger, Result } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { SqlClient } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { Money, times } from "@marketplace/domain/Money"
 import { draft, VariantQuote } from "@marketplace/domain/Order/Checkout"
@@ -118,6 +118,10 @@ layer(World, { excludeTestServices: true })("the repository of orders", (it) => 
       new Map(told.map(({ causes, sequences, streamKey }) => [streamKey, [sequences, causes]])),
       new Map(done.map(({ id, origin }) => [id as string, [[2, 3], [origin.causeId]]]))
     )
+    const [untouched] = changes.filter((one) => !done.includes(one))
+    const twice = yield* Effect.flip(sql.withTransaction(repository.updateAll([untouched!, untouched!], pay)))
+    assert(SqlError.isSqlError(twice))
+    assert.strictEqual(twice.reason._tag, "UniqueViolation")
     const missing = OrderId.make(yield* uuid)
     const unknown = repository.updateAll([{ id: missing, origin: { causeId: null, traceparent: null } }], pay)
     assert.strictEqual((yield* Effect.flip(unknown))._tag, "OrderNotFound")

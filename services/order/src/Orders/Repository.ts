@@ -38,7 +38,7 @@ export class OrderRepository extends Context.Service<OrderRepository, {
    * @param from an order that was just stored is not read again unless it has changed
    */
   readonly update: <E>(from: OrderId | Stored, rule: Rule<E>) => Effect.Effect<Order, E | OrderNotFound | SqlError.SqlError>
-  /** The same for several orders, each named once, with as little work as for one. */
+  /** The same for several orders, with as little work as for one. An order that is named twice fails as a unique violation. */
   readonly updateAll: <E>(changes: ReadonlyArray<{ readonly id: OrderId; readonly origin: Origin }>, rule: Rule<E>) =>
     Effect.Effect<void, E | OrderNotFound | SqlError.SqlError>
   /** Orders that wait and whose time has come. Each is given out once per `lease`. */
@@ -153,31 +153,38 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       return new Set(decided.map(({ stored: { order } }) => order.id).filter((id) => !ids.has(id)))
     })
 
-    const update = Effect.fn("OrderRepository.update")(function*<E>(from: OrderId | Stored, rule: Rule<E>) {
-      let stored = typeof from === "string" ? yield* read(from) : from
-      while (true) {
-        const change = yield* Effect.fromResult(rule(stored.order))
-        if ((yield* store([{ stored, change, origin: undefined }])).size === 0) return change.state
-        stored = yield* read(stored.order.id)
-      }
+    const readAll = Effect.fnUntraced(function*(wanted: ReadonlyArray<Wanted>) {
+      if (wanted.length === 0) return []
+      const rows = yield* Effect.catchTag(byIds(wanted.map(({ id }) => id)), "SchemaError", Effect.die)
+      const stored = new Map(rows.map((row) => [row.order.id, row]))
+      return yield* Effect.forEach(wanted, ({ id, origin }) => {
+        const found = stored.get(id)
+        return found === undefined ? new OrderNotFound({ orderId: id }) : Effect.succeed({ stored: found, origin })
+      })
     })
 
-    const updateAll = Effect.fn("OrderRepository.updateAll")(function*<E>(
-      changes: ReadonlyArray<{ readonly id: OrderId; readonly origin: Origin }>,
-      rule: Rule<E>
-    ) {
-      let open = changes
+    /** Begins again with those that somebody else has changed since they were read. */
+    const decideAll = Effect.fnUntraced(function*<E>(read: ReadonlyArray<Read>, rule: Rule<E>) {
+      const states = new Map<OrderId, Order>()
+      let open = read
       while (open.length > 0) {
-        const rows = yield* Effect.catchTag(byIds(open.map(({ id }) => id)), "SchemaError", Effect.die)
-        const stored = new Map(rows.map((row) => [row.order.id, row]))
-        const decided = yield* Effect.forEach(open, Effect.fnUntraced(function*({ id, origin }) {
-          const found = stored.get(id)
-          if (found === undefined) return yield* new OrderNotFound({ orderId: id })
-          return { stored: found, change: yield* Effect.fromResult(rule(found.order)), origin }
-        }))
+        const decided = yield* Effect.forEach(open, ({ origin, stored }) =>
+          Effect.map(Effect.fromResult(rule(stored.order)), (change) => ({ stored, change, origin })))
+        for (const { change: { state } } of decided) states.set(state.id, state)
         const outrun = yield* store(decided)
-        open = open.filter(({ id }) => outrun.has(id))
+        open = yield* readAll(open.flatMap(({ origin, stored: { order: { id } } }) => outrun.has(id) ? [{ id, origin }] : []))
       }
+      return states
+    })
+
+    const update = Effect.fn("OrderRepository.update")(function*<E>(from: OrderId | Stored, rule: Rule<E>) {
+      const stored = typeof from === "string" ? yield* read(from) : from
+      const states = yield* decideAll([{ stored, origin: undefined }], rule)
+      return states.get(stored.order.id) ?? stored.order
+    })
+
+    const updateAll = Effect.fn("OrderRepository.updateAll")(function*<E>(wanted: ReadonlyArray<Wanted>, rule: Rule<E>) {
+      yield* decideAll(yield* readAll(wanted), rule)
     })
 
     const claimDue = Effect.fn("OrderRepository.claimDue")((limit: number, lease: Duration.Duration) =>
@@ -188,11 +195,19 @@ export class OrderRepository extends Context.Service<OrderRepository, {
   }))
 }
 
-/** What a rule made of an order. */
-interface Decided {
-  readonly stored: Stored
-  readonly change: Change<Order, OrderEvent>
+interface Wanted {
+  readonly id: OrderId
   readonly origin: Origin | undefined
+}
+
+interface Read {
+  readonly stored: Stored
+  readonly origin: Origin | undefined
+}
+
+/** What a rule made of an order. */
+interface Decided extends Read {
+  readonly change: Change<Order, OrderEvent>
 }
 
 const decodeInserted = Schema.decodeUnknownEffect(Row.Inserted)
