@@ -62,6 +62,12 @@ describe("a report", () => {
     assert.strictEqual(valueOf({ ...everything, w1PastTheCache: undefined }, "W1")?.value, 2)
   })
 
+  it("holds a purchase on the full profile against no yardstick", () => {
+    const full = { ...everything, profile: "full" } as const
+    assert.deepInclude(valueOf(full, "W3"), { value: 20, target: undefined })
+    assert.match(Report.render(full), /^W3 purchase \/ Y2 +20\.00$/m)
+  })
+
   it("says how memory went over many purchases", () => {
     const text = "400 MiB after 10000 more purchases, 420 MiB after as many again: 1.05 times"
     assert.include(Report.render(everything), text)
