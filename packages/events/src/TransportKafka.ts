@@ -7,14 +7,12 @@ import type { Envelope } from "./Envelope.ts"
 import { EventTransport, TransportUnavailable } from "./EventTransport.ts"
 import { persist } from "./Persistence.ts"
 import { SchemaRegistry } from "./SchemaRegistry.ts"
+import { attempt } from "./TransportKafka/Attempt.ts"
 import * as Group from "./TransportKafka/Group.ts"
 import { toLogger } from "./TransportKafka/Logs.ts"
 import * as Record from "./TransportKafka/Record.ts"
 import { connection, settings } from "./TransportKafka/Settings.ts"
 import * as Topics from "./TransportKafka/Topics.ts"
-
-const attempt = <A>(what: string, run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (cause) => new TransportUnavailable({ detail: `Kafka: ${what} failed`, cause }) })
 
 const layer = Layer.effect(EventTransport, Effect.gen(function*() {
   const registry = yield* SchemaRegistry

@@ -2,7 +2,7 @@ import { Context, Duration, Effect, Latch, Layer, type Scope } from "effect"
 import { monotonicMillis } from "./MonotonicMillis.ts"
 
 /** What wakes comes in bursts: the first is answered at once, the rest together. */
-const spacing = Duration.millis(50)
+export const spacing = Duration.millis(50)
 
 /** Waits for wake-ups of one topic. One that comes between two waits is not lost: the next wait returns at once. */
 export interface Listener {

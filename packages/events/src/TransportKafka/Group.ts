@@ -3,29 +3,39 @@ import type { Consumer, EachBatchPayload, Kafka, KafkaMessage } from "kafkajs"
 import type { EventContext, EventName } from "@marketplace/schema/Topology"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import type { Envelope } from "../Envelope.ts"
-import { Fenced, handedOver, type Subscription, TransportUnavailable } from "../EventTransport.ts"
+import { type Delivery, Fenced, handedOver, type Settle, type Subscription, TransportUnavailable } from "../EventTransport.ts"
 import * as Loop from "../Loop.ts"
+import { spacing } from "../Wakeups.ts"
+import { attempt } from "./Attempt.ts"
+import * as Commits from "./Commits.ts"
 import { typeOf } from "./Record.ts"
 import { partitions, type Settings } from "./Settings.ts"
+import * as Together from "./Together.ts"
 import { topicOf } from "./Topics.ts"
 
 /** How long a batch may keep the client from fetching other partitions, and from its heartbeat. */
 const inline = Duration.seconds(1)
-/** How often a long batch commits what it has done. */
+/** How often what was reached is committed. */
 const commitEvery = Duration.millis(500)
 /** The client fetches about once a second. After this long without, it has silently stopped. */
 const stalledAfter = Duration.seconds(60)
 
-const attempt = <A>(what: string, run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (cause) => new TransportUnavailable({ detail: `Kafka: ${what} failed`, cause }) })
+/** From one rebalance to the next. */
+interface Generation {
+  /** Refuses once the partitions may be somebody else's. */
+  readonly settle: Settle<Delivery>
+  /** By topic. */
+  readonly together: ReadonlyMap<string, Together.Together>
+}
 
 /**
  * One membership in the consumer's group, until it breaks: the client's own restarts cannot be relied on, so whoever runs
  * this makes a new one.
  *
- * A partition's events are handed over in their order by a fiber of its own. When that takes long, the partition is paused
- * and the client goes on fetching and telling the broker that it lives. Each rebalance begins a new generation: what was
- * under way is interrupted, may not settle or commit any more, and is delivered again to whoever has the partition now.
+ * A partition's events are handed over in their order by a fiber of its own, together with those of the context's other
+ * partitions that the same fetch brought. When that takes long, the partition is paused and the client goes on fetching and
+ * telling the broker that it lives. Each rebalance begins a new generation: what was under way is interrupted, may not
+ * settle or commit any more, and is delivered again to whoever has the partition now.
  */
 export const join = (
   kafka: Kafka,
@@ -44,7 +54,6 @@ export const join = (
     const succeeded = yield* Loop.register(`consumer.${name}`)
     /** By topic and partition, of those that this member has. */
     const lags = new Map<string, number>()
-    let generation = 0
     let joined = false
     let alive = millis()
 
@@ -61,13 +70,29 @@ export const join = (
       // It may wait for answers that never come.
       (consumer) => Effect.ignore(Effect.timeout(attempt("disconnecting", () => consumer.disconnect()), "5 seconds"))
     )
+    const commits = Commits.make(consumer, name)
+    yield* Effect.addFinalizer(() => Effect.ignore(Effect.timeout(commits.commit, "2 seconds")))
+
+    const begin = (): Generation => {
+      const settle = () => Effect.suspend(() => generation.settle === settle ? Effect.void : new Fenced({ consumer: name }))
+      const fork = (context: EventContext) => (run: Effect.Effect<void>) => FiberMap.run(lanes, `${context} together`, run)
+      return {
+        settle,
+        together: new Map(contexts.map((context) => [
+          topicOf(settings, context),
+          Together.make({ handleAll, settle, fork: fork(context) })
+        ]))
+      }
+    }
+    let generation = begin()
 
     const isAlive = () => {
       alive = millis()
     }
     const newGeneration = () => {
-      generation++
+      generation = begin()
       lags.clear()
+      commits.forget()
       isAlive()
       return runPromise(FiberMap.clear(lanes))
     }
@@ -84,16 +109,6 @@ export const join = (
     const breakUp = (detail: string, cause: unknown) => Deferred.fail(broken, new TransportUnavailable({ detail, cause }))
     consumer.on("consumer.crash", ({ payload: { error } }) => runPromise(breakUp(`Kafka: the consumer ${name} crashed`, error)))
 
-    /** As long as the generation lasts: a later one may be somebody else's. A failed commit is made good by the next. */
-    const commit = ({ batch: { partition, topic }, commitOffsetsIfNecessary }: EachBatchPayload, mine: number, last: string) =>
-      Effect.suspend(() => {
-        if (mine !== generation) return Effect.void
-        const topics = [{ topic, partitions: [{ partition, offset: String(BigInt(last) + 1n) }] }]
-        return attempt("committing", () => commitOffsetsIfNecessary({ topics })).pipe(
-          Effect.catch((error) => Effect.logDebug(`${name}: an offset is committed later`, error))
-        )
-      })
-
     const measure = ({ batch }: EachBatchPayload, context: EventContext, last: string) => {
       const { highWatermark, partition, topic } = batch
       lags.set(`${topic}/${partition}`, Number(BigInt(highWatermark) - BigInt(last) - 1n))
@@ -101,31 +116,34 @@ export const join = (
       return Metric.update(Metrics.consumerLag(name, context), lag)
     }
 
-    const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: number) {
-      const settle = () => Effect.suspend(() => mine === generation ? Effect.void : new Fenced({ consumer: name }))
-      let committed = millis()
-      for (const messages of Array.chunksOf(payload.batch.messages, handedOver)) {
-        const envelopes = yield* Effect.forEach(messages, Effect.fnUntraced(function*(message) {
-          const type = typeOf(message, types)
-          const envelope = type === undefined ? undefined : yield* toEnvelope(context, type, message)
-          if (type !== undefined && envelope === undefined) {
-            yield* Effect.logError(`${name} skips a ${type} without the headers of an event`)
-          }
-          return envelope
-        }))
-        const deliveries = envelopes.flatMap((envelope) => envelope === undefined ? [] : [{ envelope }])
-        if (deliveries.length > 0 && !(yield* handleAll(deliveries, settle))) {
-          yield* Effect.forEach(deliveries, (delivery) => handle(delivery, settle), { discard: true })
-        }
-        const last = messages[messages.length - 1]
-        if (last !== undefined && millis() - committed >= Duration.toMillis(commitEvery)) {
-          yield* commit(payload, mine, last.offset)
-          yield* measure(payload, context, last.offset)
-          committed = millis()
-        }
+    const deliveriesOf = Effect.fnUntraced(function*(messages: ReadonlyArray<KafkaMessage>, context: EventContext) {
+      const deliveries: Array<Delivery> = []
+      for (const message of messages) {
+        const type = typeOf(message, types)
+        if (type === undefined) continue
+        const envelope = yield* toEnvelope(context, type, message)
+        if (envelope !== undefined) deliveries.push({ envelope })
+        else yield* Effect.logError(`${name} skips a ${type} without the headers of an event`)
       }
-      yield* commit(payload, mine, payload.batch.lastOffset())
-      yield* measure(payload, context, payload.batch.lastOffset())
+      return deliveries
+    })
+
+    const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: Generation) {
+      const { partition, topic } = payload.batch
+      const reached = (last: string) => {
+        if (mine !== generation) return Effect.void
+        commits.reached(topic, partition, last)
+        return measure(payload, context, last)
+      }
+      const together = mine.together.get(topic)
+      for (const messages of Array.chunksOf(payload.batch.messages, handedOver)) {
+        const deliveries = yield* deliveriesOf(messages, context)
+        if (deliveries.length > 0 && !(together !== undefined && (yield* together(deliveries)))) {
+          yield* Effect.forEach(deliveries, (delivery) => handle(delivery, mine.settle), { discard: true })
+        }
+        yield* reached(messages[messages.length - 1]?.offset ?? payload.batch.lastOffset())
+      }
+      yield* reached(payload.batch.lastOffset())
     }, (effect) =>
       effect.pipe(
         Effect.catchTag("Fenced", () => Effect.void),
@@ -141,7 +159,10 @@ export const join = (
       const lane = yield* FiberMap.run(lanes, `${topic}/${partition}`, consume(payload, context, mine))
       // An offset that is resolved is not fetched again by this member: only what was dealt with may be.
       const resolve = () => mine === generation && resolveOffset(batch.lastOffset())
-      const ended = yield* Effect.timeoutOption(Fiber.await(lane), inline)
+      // Not before the next fetch finds more to bring.
+      const [ended] = yield* Effect.all([Effect.timeoutOption(Fiber.await(lane), inline), Effect.sleep(spacing)], {
+        concurrency: "unbounded"
+      })
       if (Option.isSome(ended)) {
         if (Exit.isSuccess(ended.value)) resolve()
         return
@@ -169,6 +190,7 @@ export const join = (
         partitionsConsumedConcurrently: contexts.length * partitions,
         eachBatch: (payload) => runPromise(eachBatch(payload))
       }))
+    yield* commits.commit.pipe(Effect.repeat(Schedule.spaced(commitEvery)), Effect.forkScoped)
     return yield* Effect.raceFirst(Deferred.await(broken), watch).pipe(
       Effect.tapError((error) => joined ? Effect.logWarning(`${name} has lost Kafka`, error) : Effect.void)
     )

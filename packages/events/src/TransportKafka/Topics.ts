@@ -1,7 +1,7 @@
 import { Duration, Effect } from "effect"
 import type { Kafka } from "kafkajs"
 import type { EventContext } from "@marketplace/schema/Topology"
-import { TransportUnavailable } from "../EventTransport.ts"
+import { attempt } from "./Attempt.ts"
 import { partitions, type Settings } from "./Settings.ts"
 
 export const topicOf = ({ prefix }: Settings, context: EventContext) => `${prefix}${context}.events`
@@ -13,8 +13,6 @@ export const make = (kafka: Kafka, settings: Settings) => {
     const missing = contexts.map((context) => topicOf(settings, context)).filter((topic) => !there.has(topic))
     if (missing.length === 0) return
     const admin = kafka.admin()
-    const attempt = <A>(what: string, run: () => Promise<A>) =>
-      Effect.tryPromise({ try: run, catch: (cause) => new TransportUnavailable({ detail: `Kafka: ${what} failed`, cause }) })
     yield* Effect.acquireUseRelease(
       attempt("connecting", () => admin.connect()),
       () =>
