@@ -66,6 +66,9 @@ const maven = (goal: string, ...args: ReadonlyArray<string>) =>
 const libraries = (name: string, folder: string) =>
   maven("copy-dependencies", "-f", here(name, "pom.xml"), "-DincludeScope=runtime", `-DoutputDirectory=${folder}`)
 
+/** For servers of one machine and a short life: what the second compiler and a parallel collector cost, they do not earn. */
+const jvm = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+
 const kafkaSettings = (own: { readonly listeners: string; readonly controller: number; readonly port: number }) => ({
   "process.roles": "broker,controller",
   "node.id": "1",
@@ -121,11 +124,12 @@ const kafka: Recipe<"KAFKA_BROKERS"> = {
       await writeFile(file, Object.entries(settings).map(([key, value]) => `${key}=${value}\n`).join(""))
       if (existsSync(join(folder, "data", "meta.properties"))) return
       const format = ["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c", file]
-      await run("java", ["-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", join(program, "*"), ...format])
+      await run("java", [...jvm, "-Xmx128m", "-cp", join(program, "*"), ...format])
     },
     command: ({ program, folder }) => ({
       file: "java",
       args: [
+        ...jvm,
         "-Xms128m",
         "-Xmx512m",
         `-Dlog4j2.configurationFile=${pathToFileURL(here("kafka", "log4j2.properties"))}`,
@@ -179,7 +183,7 @@ const registry: Recipe<"SCHEMA_REGISTRY_URL"> = {
     },
     command: ({ program, folder, ports: [port] }) => ({
       file: "java",
-      args: ["-XX:+UseSerialGC", "-Xmx256m", "-jar", join(program, `apicurio-registry-app-${apicurio}-runner.jar`)],
+      args: [...jvm, "-Xmx256m", "-jar", join(program, `apicurio-registry-app-${apicurio}-runner.jar`)],
       env: {
         ...registryEnv(join(folder, "data", "registry")),
         QUARKUS_HTTP_HOST: "127.0.0.1",
@@ -214,9 +218,9 @@ const mongo: Recipe<"MONGODB_URL"> = {
     command: ({ program, folder, ports: [port] }) => ({
       file: "java",
       args: [
+        ...jvm,
         "-Xms64m",
         "-Xmx512m",
-        "-XX:+UseSerialGC",
         "-cp",
         `${join(program, "classes")}:${join(program, "*")}`,
         "MongoWire",
