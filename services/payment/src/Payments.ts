@@ -15,7 +15,7 @@ import type { RequestInFlight } from "@marketplace/schema/Problems"
 import { type CalleeUnavailable, OrderClient } from "@marketplace/service/Clients"
 import { type Attempt, Idempotency, operation } from "@marketplace/service/Idempotency"
 import { PaymentGateway } from "./PaymentGateway.ts"
-import { type Attempts, PaymentRepository } from "./Payments/Repository.ts"
+import { type Attempts, PaymentRepository, unpaid } from "./Payments/Repository.ts"
 import { Settlement } from "./Payments/Settlement.ts"
 import { paymentView } from "./Views.ts"
 
@@ -79,7 +79,8 @@ export class Payments extends Context.Service<Payments, {
       const id = attempt.resourceId
       return yield* Effect.gen(function*() {
         yield* attempt.begin
-        const payment = yield* repository.update(orderId, (attempts) =>
+        // Most orders have none yet.
+        const { answer: payment } = yield* repository.update(unpaid(orderId), (attempts) =>
           Result.map(create(attempts.order, active(attempts), { id, orderId, memberId, amount, method, provider: gateway.name }), (change) => ({
             change,
             answer: change.payments.find((changed) => changed.id === id)
@@ -90,8 +91,8 @@ export class Payments extends Context.Service<Payments, {
       }).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die), Effect.tap(crashPoint("payment.created")))
     })
 
-    const claim = (attempt: Attempt<PaymentId>, payment: Payment, { amount, providerPaymentKey }: Confirmation) =>
-      repository.update(payment.orderId, ({ order, payments }) => {
+    const claim = (attempt: Attempt<PaymentId>, known: Attempts, payment: Payment, { amount, providerPaymentKey }: Confirmation) =>
+      repository.update(known, ({ order, payments }) => {
         const current = payments.find(({ id }) => id === payment.id) ?? payment
         return Result.map(confirm(order, current, providerPaymentKey, amount), (change) => ({ change, answer: undefined }))
       }).pipe(
@@ -101,10 +102,12 @@ export class Payments extends Context.Service<Payments, {
       )
 
     const confirmOnce = Effect.fn("Payments.confirm")(function*(attempt: Attempt<PaymentId>, confirmation: Confirmation) {
-      const payment = yield* get(attempt.resourceId, confirmation.memberId)
+      const known = yield* repository.attemptsOf(attempt.resourceId)
+      const payment = known.payments.find(({ id, memberId }) => id === attempt.resourceId && memberId === confirmation.memberId)
+      if (payment === undefined) return yield* new PaymentNotFound({ paymentId: attempt.resourceId })
       // the first attempt died after its commit: the resolver finds out what became of it
       if (attempt.resumed) return payment
-      yield* claim(attempt, payment, confirmation).pipe(
+      const { attempts } = yield* claim(attempt, known, payment, confirmation).pipe(
         // its buyer believes that an attempt succeeds that we gave up: whether it did is looked at now
         Effect.tapErrorTag(["IllegalTransition", "PaymentNotPossible"], () => repository.hasten(payment.id)),
         Effect.catchTag("IllegalTransition", () =>
@@ -114,7 +117,7 @@ export class Payments extends Context.Service<Payments, {
       const { amount, providerPaymentKey } = confirmation
       const finding = yield* gateway.confirm({ paymentId: payment.id, providerPaymentKey, amount })
       yield* crashPoint("payment.answered")
-      const settled = yield* settlement.take(payment, finding)
+      const settled = yield* settlement.take(payment, finding, attempts)
       yield* crashPoint("payment.settled")
       return settled.status === "READY" ? yield* new ProviderUnavailable() : settled
     })
@@ -129,7 +132,7 @@ export class Payments extends Context.Service<Payments, {
         repository.update(order, (attempts) => {
           const { change, result } = seal(attempts.order, active(attempts))
           return Result.succeed({ change, answer: result })
-        }).pipe(sql.withTransaction, Effect.orDie)
+        }).pipe(sql.withTransaction, Effect.map(({ answer }) => answer), Effect.orDie)
       )
     })
   }))

@@ -42,13 +42,12 @@ const ready = Effect.gen(function*() {
   return { orderId, payment: yield* repository.find(id) }
 })
 
+const claiming = (attempts: Attempts) =>
+  Result.map(confirm(attempts.order, active(attempts)!, "key", amount), (change) => ({ change, answer: change.payments[0]!.status }))
+
 const confirming = Effect.fnUntraced(function*(orderId: OrderId) {
   const repository = yield* PaymentRepository
-  return yield* repository.update(orderId, (attempts) =>
-    Result.map(confirm(attempts.order, active(attempts)!, "key", amount), (change) => ({
-      change,
-      answer: change.payments[0]!.status
-    })))
+  return yield* repository.update(orderId, claiming)
 })
 
 /** Runs `second` while `first` has done its work and not yet committed it: it has read what was before, and has to wait. */
@@ -76,7 +75,7 @@ layer(World, { excludeTestServices: true })("the repository of payments", (it) =
   it.effect("decides at last by what was written before its own change: two confirmations", () => Effect.gen(function*() {
     const { orderId } = yield* ready
     const [first, second] = yield* behind(confirming(orderId), Effect.flip(confirming(orderId)))
-    assert.strictEqual(first, "CONFIRMING")
+    assert.strictEqual(first.answer, "CONFIRMING")
     assert.isTrue(second._tag === "Success" && second.value._tag === "IllegalTransition")
   }))
 
@@ -88,7 +87,40 @@ layer(World, { excludeTestServices: true })("the repository of payments", (it) =
       return Result.succeed({ change, answer: result })
     })
     const [, sealed] = yield* behind(confirming(orderId), sealing)
-    assert.isTrue(sealed._tag === "Success" && sealed.value === "IN_PROGRESS")
+    assert.isTrue(sealed._tag === "Success" && sealed.value.answer === "IN_PROGRESS")
+  }))
+
+  it.effect("goes from what is known, and tells what is known then", () => Effect.gen(function*() {
+    const repository = yield* PaymentRepository
+    const sql = yield* SqlClient.SqlClient
+    const { payment } = yield* ready
+    const known = yield* repository.attemptsOf(payment.id)
+    const { attempts } = yield* sql.withTransaction(repository.update(known, claiming))
+    assert.deepStrictEqual(attempts, yield* repository.attemptsOf(payment.id))
+    assert.strictEqual(active(attempts)?.status, "CONFIRMING")
+  }))
+
+  it.effect("looks again where what is known is outdated: the rule does not take it, or it cannot be stored", () => Effect.gen(function*() {
+    const repository = yield* PaymentRepository
+    const sql = yield* SqlClient.SqlClient
+    const { orderId, payment } = yield* ready
+    const first = yield* repository.attemptsOf(payment.id)
+    const asked: Array<string | undefined> = []
+    const noting = (attempts: Attempts) => {
+      asked.push(active(attempts)?.status)
+      return claiming(attempts)
+    }
+    yield* sql.withTransaction(confirming(orderId))
+    const refused = yield* Effect.flip(sql.withTransaction(repository.update(first, noting)))
+    assert.strictEqual(refused._tag, "IllegalTransition")
+    assert.deepStrictEqual(asked.splice(0), ["READY", "CONFIRMING"])
+
+    const claimed = yield* repository.attemptsOf(payment.id)
+    yield* sql.withTransaction(repository.update(orderId, ({ order, payments }) =>
+      Result.succeed({ change: settle(order, payments[0]!, { _tag: "NotSent" }, RefundId.make(payment.id)), answer: undefined })))
+    const again = yield* sql.withTransaction(repository.update(claimed, noting))
+    assert.strictEqual(again.answer, "CONFIRMING")
+    assert.deepStrictEqual(asked, ["CONFIRMING", "READY"])
   }))
 
   it.effect("hastens what was given up, however often, and nothing that is under way", () => Effect.gen(function*() {

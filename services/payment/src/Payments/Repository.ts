@@ -1,4 +1,4 @@
-import { Context, Duration, Effect, Layer, Result, Schema } from "effect"
+import { type Cause, Context, Duration, Effect, Layer, type Result, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient, SqlError, SqlSchema } from "effect/sql"
 import { OrderId } from "@marketplace/domain/Order/Ids"
@@ -12,12 +12,21 @@ import {
 } from "./Row.ts"
 import { givenUp } from "./Schedule.ts"
 
-/** All attempts to pay one order. */
+/** All attempts to pay one order, as they were after some change. */
 export interface Attempts {
   readonly order: OrderPayments
   /** Oldest first. */
   readonly payments: ReadonlyArray<Payment>
+  /** Of the last event told about them. */
+  readonly sequence: number
+  /** Counts changes; a write goes through only from the version it was decided for. */
+  readonly version: number
 }
+
+/** No attempt yet. */
+export const unpaid = (orderId: OrderId): Attempts => ({
+  order: new OrderPayments({ orderId, sealed: false, activeId: null }), payments: [], sequence: 0, version: 0
+})
 
 /** An attempt about which something is to be found out. */
 export interface Due {
@@ -31,13 +40,22 @@ export interface Due {
 /** Decides what becomes of an order's payments; pure, since it runs again when somebody else was faster. */
 export type Rule<A, E> = (attempts: Attempts) => Result.Result<{ readonly change: PaymentChange; readonly answer: A }, E>
 
+export interface Updated<A> {
+  readonly answer: A
+  /** As they are now. */
+  readonly attempts: Attempts
+}
+
 /** Where payments, refunds and the ledger are kept: state, bookings and events of one change are one write. */
 export class PaymentRepository extends Context.Service<PaymentRepository, {
   /**
-   * Reads, lets the rule decide, stores what it decided if the attempts are still what was read, and otherwise begins again
-   * with what they are now. In the caller's transaction, which holds the row lock of the order's attempts from then on.
+   * Lets the rule decide about what is known, or read where nothing is; stores what it decided if that is still how the
+   * attempts are, and otherwise, or when the rule refuses, begins again with what they are now. In the caller's transaction,
+   * which holds the row lock of the order's attempts from then on.
    */
-  readonly update: <A, E>(order: OrderId, rule: Rule<A, E>) => Effect.Effect<A, E | SqlError.SqlError>
+  readonly update: <A, E>(known: OrderId | Attempts, rule: Rule<A, E>) => Effect.Effect<Updated<A>, E | SqlError.SqlError>
+  /** All attempts of the order that the payment is for. */
+  readonly attemptsOf: (id: PaymentId) => Effect.Effect<Attempts, PaymentNotFound>
   readonly find: (id: PaymentId) => Effect.Effect<Payment, PaymentNotFound>
   readonly ofOrder: (order: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Payment>>
   /** Attempts about which something is to be found out at the provider. Each is given out once per `lease`. */
@@ -60,21 +78,20 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
     const random = yield* SecureRandom.SecureRandom
     const soon = (seconds: number | null) => seconds === null ? sql`null` : sql`now() + ${seconds}::float8 * interval '1 second'`
 
-    const ofOrder = SqlSchema.findAll({
-      Request: OrderId,
+    const attempts = sql`select o.sequence, o.version,
+        jsonb_build_object('orderId', o.order_id, 'sealed', o.sealed, 'activeId', o.active_id) as "order",
+        coalesce((select jsonb_agg(${sql.literal(paymentJson)} order by p.id) from payment p where p.order_id = o.order_id), '[]') as payments
+      from order_payments o`
+    const ofOrder = SqlSchema.findAll({ Request: OrderId, Result: OrderRow, execute: (id) => sql`${attempts} where o.order_id = ${id}` })
+    const ofPayment = SqlSchema.findOne({
+      Request: PaymentId,
       Result: OrderRow,
-      execute: (id) =>
-        sql`select o.sequence, o.version, jsonb_build_object('orderId', o.order_id, 'sealed', o.sealed, 'activeId', o.active_id) as "order",
-            coalesce((select jsonb_agg(${sql.literal(paymentJson)} order by p.id) from payment p where p.order_id = o.order_id), '[]') as payments
-          from order_payments o where o.order_id = ${id}`
+      execute: (id) => sql`${attempts} where o.order_id = (select order_id from payment where id = ${id})`
     })
 
-    /** An order without attempts has no row yet: version 0. */
+    /** An order without attempts has no row yet. */
     const current = (id: OrderId) =>
-      ofOrder(id).pipe(
-        Effect.map(([found]) => found ?? { order: new OrderPayments({ orderId: id, sealed: false, activeId: null }), payments: [], sequence: 0, version: 0 }),
-        Effect.catchTag("SchemaError", Effect.die)
-      )
+      ofOrder(id).pipe(Effect.map(([found]) => found ?? unpaid(id)), Effect.catchTag("SchemaError", Effect.die))
 
     /** False when the order's attempts are no longer what was read; nothing is written then. */
     const store = Effect.fnUntraced(function*({ sequence, version }: { readonly sequence: number; readonly version: number }, change: Written) {
@@ -114,15 +131,23 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
       return true
     })
 
-    const update = Effect.fn("PaymentRepository.update")(<A, E>(order: OrderId, rule: Rule<A, E>) =>
-      Effect.gen(function*() {
-        while (true) {
-          const attempts = yield* current(order)
-          const { answer, change } = yield* Effect.fromResult(rule(attempts))
-          if (yield* store(attempts, { ...change, refunds: change.refunds.map((refund) => ({ ...refund, due: 0 })) })) return answer
-        }
-      })
-    )
+    /** Nothing where the attempts are no longer these. */
+    const decide = Effect.fnUntraced(function*<A, E>(attempts: Attempts, rule: Rule<A, E>) {
+      const { answer, change } = yield* Effect.fromResult(rule(attempts))
+      const stored = yield* store(attempts, { ...change, refunds: change.refunds.map((refund) => ({ ...refund, due: 0 })) })
+      return stored ? { answer, attempts: after(attempts, change) } : undefined
+    })
+
+    const update = Effect.fn("PaymentRepository.update")(function*<A, E>(known: OrderId | Attempts, rule: Rule<A, E>) {
+      // What is known may be outdated: that the rule refuses it says nothing yet.
+      let updated = typeof known === "string" ? undefined : yield* decide(known, rule).pipe(
+        Effect.catchIf((error) => !SqlError.isSqlError(error), () => Effect.undefined)
+      )
+      while (updated === undefined) {
+        updated = yield* decide(yield* current(typeof known === "string" ? known : known.order.orderId), rule)
+      }
+      return updated
+    })
 
     const payment = SqlSchema.findOne({
       Request: PaymentId,
@@ -169,13 +194,8 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
 
     return PaymentRepository.of({
       update,
-      find: Effect.fn("PaymentRepository.find")((id: PaymentId) =>
-        payment(id).pipe(
-          Effect.map((row) => row.payment),
-          Effect.catchTag("NoSuchElementError", () => new PaymentNotFound({ paymentId: id })),
-          Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
-        )
-      ),
+      attemptsOf: Effect.fn("PaymentRepository.attemptsOf")((id) => orNotFound(id, ofPayment(id))),
+      find: Effect.fn("PaymentRepository.find")((id) => Effect.map(orNotFound(id, payment(id)), (row) => row.payment)),
       ofOrder: Effect.fn("PaymentRepository.ofOrder")((order, member) =>
         payments({ order, member }).pipe(Effect.map((rows) => rows.map((row) => row.payment)), Effect.orDie)
       ),
@@ -216,6 +236,19 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
     })
   }))
 }
+
+const orNotFound = <A>(paymentId: PaymentId, found: Effect.Effect<A, Cause.NoSuchElementError | Schema.SchemaError | SqlError.SqlError>) =>
+  found.pipe(
+    Effect.catchTag("NoSuchElementError", () => new PaymentNotFound({ paymentId })),
+    Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
+  )
+
+const after = (attempts: Attempts, { events, order, payments }: PaymentChange): Attempts => ({
+  order,
+  payments: [...new Map([...attempts.payments, ...payments].map((payment) => [payment.id, payment])).values()],
+  sequence: attempts.sequence + events.length,
+  version: attempts.version + 1
+})
 
 /** While a refund is being submitted nobody else submits it. */
 const submissionLease = 15

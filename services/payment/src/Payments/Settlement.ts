@@ -7,17 +7,22 @@ import { PaymentsGroup } from "@marketplace/schema/Payment/HttpApi"
 import { Idempotency, operation } from "@marketplace/service/Idempotency"
 import { PaymentGateway } from "../PaymentGateway.ts"
 import { confirmationAnswer } from "../Views.ts"
-import { PaymentRepository } from "./Repository.ts"
+import { type Attempts, PaymentRepository } from "./Repository.ts"
 
 /** `POST /payments/{id}/confirmation`, which takes an idempotency key. */
 export const confirming = operation(PaymentsGroup.endpoints.confirm, PaymentId)
 
+type Rule = (order: OrderPayments, payment: Payment) => PaymentChange
+
 /** The one place where what is known at the provider becomes what is known here: confirmation and resolver both end here. */
 export class Settlement extends Context.Service<Settlement, {
-  /** State, ledger, refund, events and the answer of the confirmation in one write; of two findings the later one is a no-op. */
-  readonly take: (payment: Payment, finding: Finding) => Effect.Effect<Payment>
+  /**
+   * State, ledger, refund, events and the answer of the confirmation in one write; of two findings the later one is a no-op.
+   * `known` saves reading the attempts.
+   */
+  readonly take: (payment: Payment, finding: Finding, known?: Attempts) => Effect.Effect<Payment>
   /** Changes one attempt by another rule. */
-  readonly change: (payment: Payment, rule: (order: OrderPayments, payment: Payment) => PaymentChange) => Effect.Effect<Payment>
+  readonly change: (payment: Payment, rule: Rule, known?: Attempts) => Effect.Effect<Payment>
 }>()("@marketplace/payment/Settlement") {
   static readonly layer = Layer.effect(Settlement, Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
@@ -26,12 +31,13 @@ export class Settlement extends Context.Service<Settlement, {
     const gateway = yield* PaymentGateway
     const random = yield* SecureRandom.SecureRandom
 
-    const change = Effect.fn("Settlement.change")((payment: Payment, rule: (order: OrderPayments, payment: Payment) => PaymentChange) =>
-      repository.update(payment.orderId, ({ order, payments }) => {
+    const change = Effect.fn("Settlement.change")((payment: Payment, rule: Rule, known?: Attempts) =>
+      repository.update(known ?? payment.orderId, ({ order, payments }) => {
         const current = payments.find(({ id }) => id === payment.id) ?? payment
         const changed = rule(order, current)
         return Result.succeed({ change: changed, answer: changed.payments.find(({ id }) => id === payment.id) ?? current })
       }).pipe(
+        Effect.map(({ answer }) => answer),
         Effect.tap((settled) => {
           const answer = confirmationAnswer(settled, gateway.checkoutUrl)
           if (answer !== undefined) return idempotency.complete(confirming, settled.id, answer)
@@ -45,9 +51,9 @@ export class Settlement extends Context.Service<Settlement, {
 
     return Settlement.of({
       change,
-      take: Effect.fn("Settlement.take")(function*(payment, finding) {
+      take: Effect.fn("Settlement.take")(function*(payment, finding, known) {
         const refundId = RefundId.make(yield* random.uuidV7())
-        return yield* change(payment, (order, current) => settle(order, current, finding, refundId))
+        return yield* change(payment, (order, current) => settle(order, current, finding, refundId), known)
       })
     })
   }))
