@@ -72,7 +72,7 @@ export const make = Effect.fn("Environment.make")(function*({ ports: { portOf, t
     OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
     OTEL_METRICS_EXPORTER: "none",
     OTEL_LOGS_EXPORTER: "none",
-    OTEL_BSP_SCHEDULE_DELAY: "200",
+    OTEL_BSP_SCHEDULE_DELAY: "1000",
     LOG_FORMAT: "json"
   }
   return (name: ProcessName): Environment => {

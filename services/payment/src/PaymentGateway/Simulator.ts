@@ -196,11 +196,12 @@ const make = Effect.gen(function*() {
 })
 
 /**
- * The payment simulator, over HTTP. Each call uses a connection of its own, so that a connection closed while it was idle
- * is never mistaken for one cut after sending. Redirects are not followed, answers are limited to 64 KiB.
+ * The payment simulator, over HTTP. A connection is kept for a second after a call and not longer: one that the provider
+ * closes while it is idle would look like one cut after sending, whose outcome has to be looked up. Redirects are not
+ * followed, answers are limited to 64 KiB.
  *
  * From `PAYMENT_SIMULATOR_URL`, `PAYMENT_SIMULATOR_PUBLIC_URL`, `PAYMENT_SIMULATOR_SECRET`, `PAYMENT_SIMULATOR_DEADLINE`.
  */
 export const layerSimulator: Layer.Layer<PaymentGateway, Config.ConfigError> = Layer.effect(PaymentGateway, make).pipe(
-  Layer.provide(NodeHttpClient.layerNodeHttp)
+  Layer.provide(NodeHttpClient.layerNodeHttpOptions({ keepAlive: true, timeout: 1000 }))
 )

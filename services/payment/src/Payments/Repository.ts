@@ -97,26 +97,23 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
     const store = Effect.fnUntraced(function*({ sequence, version }: { readonly sequence: number; readonly version: number }, change: Written) {
       const { events, order, transfers } = change
       const bookings = yield* Effect.forEach(transfers, (transfer) => Effect.map(random.uuidV7(), (id) => ({ ...transfer, id })))
-      const written = yield* sql`with head as (
-          insert into order_payments as o (order_id, sealed, active_id, sequence, version)
-          values (${order.orderId}, ${order.sealed}, ${order.activeId}, ${sequence + events.length}, 1)
-          on conflict (order_id) do update
-            set sealed = excluded.sealed, active_id = excluded.active_id, sequence = excluded.sequence, version = o.version + 1
-            where o.version = ${version}
-          returning order_id),
+      // What a change does not have costs PostgreSQL tables to open all the same.
+      const attempts = change.payments.length === 0 ? sql`` : sql`,
         attempts as (
           insert into payment (id, order_id, member_id, amount, currency, method, provider, status, provider_payment_key, failure, due_at)
           select id, head.order_id, member_id, amount, currency, method, provider, status, provider_payment_key, failure, ${inSeconds(sql)}
           from head, jsonb_to_recordset(${paymentsJson(change.payments)}::jsonb) as (id uuid, member_id uuid, amount bigint, currency text,
             method text, provider text, status text, provider_payment_key text, failure text, due float8)
           on conflict (id) do update set status = excluded.status, provider_payment_key = excluded.provider_payment_key,
-            failure = excluded.failure, due_at = excluded.due_at, looks = 0, changed_at = now()),
+            failure = excluded.failure, due_at = excluded.due_at, looks = 0, changed_at = now())`
+      const returned = change.refunds.length === 0 ? sql`` : sql`,
         returned as (
           insert into refund (id, payment_id, order_id, amount, currency, reason, status, due_at)
           select id, payment_id, head.order_id, amount, currency, reason, status, ${inSeconds(sql)}
           from head, jsonb_to_recordset(${refundsJson(change.refunds)}::jsonb) as (id uuid, payment_id uuid, amount bigint, currency text,
             reason text, status text, due float8)
-          on conflict (id) do update set status = excluded.status, due_at = excluded.due_at, changed_at = now()),
+          on conflict (id) do update set status = excluded.status, due_at = excluded.due_at, changed_at = now())`
+      const booked = bookings.length === 0 ? sql`` : sql`,
         transfer as (
           insert into ledger_transfer (id, kind, payment_id, refund_id)
           select id, kind, payment_id, refund_id
@@ -124,7 +121,14 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
         entry as (
           insert into ledger_entry (transfer_id, account, amount, currency)
           select transfer_id, account, amount, currency
-          from head, jsonb_to_recordset(${entriesJson(bookings)}::jsonb) as (transfer_id uuid, account text, amount bigint, currency text))
+          from head, jsonb_to_recordset(${entriesJson(bookings)}::jsonb) as (transfer_id uuid, account text, amount bigint, currency text))`
+      const written = yield* sql`with head as (
+          insert into order_payments as o (order_id, sealed, active_id, sequence, version)
+          values (${order.orderId}, ${order.sealed}, ${order.activeId}, ${sequence + events.length}, 1)
+          on conflict (order_id) do update
+            set sealed = excluded.sealed, active_id = excluded.active_id, sequence = excluded.sequence, version = o.version + 1
+            where o.version = ${version}
+          returning order_id)${attempts}${returned}${booked}
         select order_id from head`
       if (written.length === 0) return false
       yield* outbox.append({ after: sequence, events })
