@@ -6,6 +6,7 @@ import { type Order, OrderNotFound, pay } from "@marketplace/domain/Order/Order"
 import type { Origin } from "@marketplace/events/Outbox"
 import type { MemberId } from "@marketplace/domain/User/Ids"
 import { OrderRepository } from "./Orders/Repository.ts"
+import type { Head } from "./Orders/Row.ts"
 import * as Timeline from "./Orders/Timeline.ts"
 
 /** An order, and what says that it is paid. */
@@ -18,7 +19,9 @@ export interface Paid {
 export class Orders extends Context.Service<Orders, {
   /** Somebody else's order does not exist for the member. */
   readonly get: (id: OrderId, member: MemberId) => Effect.Effect<Order, OrderNotFound>
-  readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound>
+  /** What payment needs to know, of the member's own order. */
+  readonly payable: (id: OrderId, member: MemberId) => Effect.Effect<Head, OrderNotFound>
+  readonly standing: (id: OrderId) => Effect.Effect<Order["status"], OrderNotFound>
   /** Newest first, those before `before`. */
   readonly list: (member: MemberId, page: { readonly before: OrderId | undefined; readonly limit: number }) =>
     Effect.Effect<ReadonlyArray<Order>>
@@ -33,13 +36,14 @@ export class Orders extends Context.Service<Orders, {
     const repository = yield* OrderRepository
     const sql = yield* SqlClient.SqlClient
     const timeline = Timeline.make(sql)
-    const get = Effect.fn("Orders.get")((id: OrderId, member: MemberId) =>
-      Effect.filterOrFail(repository.find(id), ({ memberId }) => memberId === member, () => new OrderNotFound({ orderId: id }))
-    )
+    const ownedBy = <Owned extends { readonly memberId: MemberId }>(id: OrderId, member: MemberId, found: Effect.Effect<Owned, OrderNotFound>) =>
+      Effect.filterOrFail(found, ({ memberId }) => memberId === member, () => new OrderNotFound({ orderId: id }))
+    const get = Effect.fn("Orders.get")((id: OrderId, member: MemberId) => ownedBy(id, member, repository.find(id)))
 
     return Orders.of({
       get,
-      find: repository.find,
+      payable: Effect.fn("Orders.payable")((id, member) => ownedBy(id, member, repository.findHead(id))),
+      standing: Effect.fn("Orders.standing")((id) => Effect.map(repository.findHead(id), ({ status }) => status)),
       list: repository.list,
       timeline: Effect.fn("Orders.timeline")(function*(id, member) {
         yield* get(id, member)

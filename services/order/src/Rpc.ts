@@ -7,13 +7,10 @@ export const Rpc = OrderRpc.toLayer(Effect.gen(function*() {
   const orders = yield* Orders
   return OrderRpc.of({
     "Order.PayableOrder": Effect.fn(function*({ memberId, orderId }) {
-      const { paymentDeadline, status, total } = yield* orders.get(orderId, memberId)
+      const { paymentDeadline, status, total } = yield* orders.payable(orderId, memberId)
       return new PayableOrder({ orderId, memberId, amount: total, payable: status === "AWAITING_PAYMENT", paymentDeadline })
     }),
     "Order.OrderStanding": ({ orderId }) =>
-      orders.find(orderId).pipe(
-        Effect.map(({ status }) => status),
-        Effect.catchTag("OrderNotFound", () => Effect.succeed("UNKNOWN" as const))
-      )
+      orders.standing(orderId).pipe(Effect.catchTag("OrderNotFound", () => Effect.succeed("UNKNOWN" as const)))
   })
 }))

@@ -28,6 +28,8 @@ export class OrderRepository extends Context.Service<OrderRepository, {
   readonly insert: (draft: OrderDraft, windows: { readonly payment: Duration.Duration; readonly placing: Duration.Duration }) =>
     Effect.Effect<Stored, SqlError.SqlError>
   readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound>
+  /** The order without its parts and lines. */
+  readonly findHead: (id: OrderId) => Effect.Effect<Row.Head, OrderNotFound>
   /** Newest first, those before `before`. */
   readonly list: (member: MemberId, page: { readonly before: OrderId | undefined; readonly limit: number }) =>
     Effect.Effect<ReadonlyArray<Order>>
@@ -54,6 +56,11 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       Request: OrderId,
       Result: Row.Row,
       execute: (id) => sql`select ${Row.columns(sql)} from orders o where o.id = ${id}`
+    })
+    const headById = SqlSchema.findOne({
+      Request: OrderId,
+      Result: Row.Head,
+      execute: (id) => sql`select ${Row.head(sql)} from orders where id = ${id}`
     })
     const byIds = SqlSchema.findAll({
       Request: Schema.Array(Schema.String),
@@ -110,6 +117,13 @@ export class OrderRepository extends Context.Service<OrderRepository, {
 
     const find = Effect.fn("OrderRepository.find")((id: OrderId) =>
       read(id).pipe(Effect.map(({ order }) => order), Effect.catchTag("SqlError", Effect.die))
+    )
+
+    const findHead = Effect.fn("OrderRepository.findHead")((id: OrderId) =>
+      headById(id).pipe(
+        Effect.catchTag("NoSuchElementError", () => new OrderNotFound({ orderId: id })),
+        Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die })
+      )
     )
 
     const list = Effect.fn("OrderRepository.list")((member: MemberId, { before, limit }: {
@@ -191,7 +205,7 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       claim({ limit, lease: Duration.toSeconds(lease) }).pipe(Effect.map((rows) => rows.map(({ order }) => order)), Effect.orDie)
     )
 
-    return OrderRepository.of({ insert, find, list, update, updateAll, claimDue })
+    return OrderRepository.of({ insert, find, findHead, list, update, updateAll, claimDue })
   }))
 }
 

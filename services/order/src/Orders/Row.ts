@@ -7,6 +7,15 @@ import { Order } from "@marketplace/domain/Order/Order"
 /** An order as one JSON value in the shape of the domain class, so that one statement reads all its parts. */
 export const Row = Schema.Struct({ order: Order, sequence: Schema.Int, version: Schema.Int })
 
+/** What payment needs to know of an order, from its own row alone. */
+export const Head = Schema.Struct({
+  memberId: Order.fields.memberId,
+  status: Order.fields.status,
+  total: Order.fields.total,
+  paymentDeadline: Order.fields.paymentDeadline
+})
+export type Head = typeof Head.Type
+
 /** What the database adds to an order when it is stored. */
 export const Inserted = Schema.Struct({
   createdAt: Order.fields.createdAt,
@@ -21,6 +30,12 @@ const millis = (column: string) => `floor(extract(epoch from ${column}) * 1000)`
 export const inserted = (sql: SqlClient.SqlClient): Statement.Fragment =>
   sql.literal(`
     ${millis("created_at")}::float8 as created_at, ${millis("payment_deadline")}::float8 as payment_deadline, sequence, version`)
+
+/** The columns of `Head`, from `orders`. */
+export const head = (sql: SqlClient.SqlClient): Statement.Fragment =>
+  sql.literal(`
+    member_id, status, jsonb_build_object('amount', total, 'currency', currency) as total,
+    ${millis("payment_deadline")}::float8 as payment_deadline`)
 
 /** The columns of `Row`, from `orders o`. */
 export const columns = (sql: SqlClient.SqlClient): Statement.Fragment =>
