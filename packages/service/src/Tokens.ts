@@ -3,7 +3,7 @@ import { SecureRandom } from "effect/crypto"
 import { type HttpClient, HttpRouter, HttpServerResponse } from "effect/http"
 import { MemberId, SessionId } from "@marketplace/domain/User/Ids"
 import { Unauthenticated, type Unavailable } from "@marketplace/schema/Problems"
-import { type Kind, sign, verify } from "./Tokens/Jwt.ts"
+import { type Kind, sign, verifier } from "./Tokens/Jwt.ts"
 import { type FindKey, importKeys, type InvalidKey, JwkSet, readSigningKey } from "./Tokens/Keys.ts"
 import { remoteKeys } from "./Tokens/RemoteKeys.ts"
 
@@ -88,9 +88,10 @@ const Claims = Schema.Struct({ sub: MemberId, sid: SessionId, jti: Schema.NonEmp
 
 const make = Effect.fnUntraced(function*(findKey: FindKey<Unavailable>) {
   const expected = { ...accessToken, audience, issuer: yield* issuer, claims: ["sub", "sid", "jti"] }
+  const verify = verifier(expected, findKey)
   return TokenVerifier.of({
     verify: Effect.fn("TokenVerifier.verify")(function*(token) {
-      const { payload } = yield* verify(token, expected, findKey)
+      const { payload } = yield* verify(token)
       const { jti, sid, sub } = yield* Schema.decodeUnknownEffect(Claims)(payload)
       return { memberId: sub, sessionId: sid, jti }
     }, Effect.catchTags({

@@ -18,6 +18,7 @@ const sessionId = (n: number) => SessionId.make(`01900000-0000-7000-8000-0000000
 const live = sessionId(1)
 const ended = sessionId(2)
 const unknown = sessionId(3)
+const endsSoon = sessionId(4)
 
 class Api extends HttpApi.make("api").add(
   HttpApiGroup.make("members").add(HttpApiEndpoint.get("me", "/me", { success: MemberId })).middleware(MemberOnly)
@@ -29,8 +30,10 @@ const routes = HttpApiBuilder.layer(Api).pipe(
   Layer.provide(layerGuards)
 )
 
+const revoked = new Set([ended])
+
 const revocations = Layer.succeed(Revocations, Revocations.of({
-  isRevoked: (id) => id === unknown ? Effect.fail(new Unavailable({ retryAfterSeconds: 7 })) : Effect.succeed(id === ended)
+  isRevoked: (id) => id === unknown ? Effect.fail(new Unavailable({ retryAfterSeconds: 7 })) : Effect.succeed(revoked.has(id))
 }))
 
 const signer = Layer.unwrap(Effect.map(generateKeys, ({ privatePem }) => TokenSigner.layer(privatePem))).pipe(
@@ -61,6 +64,14 @@ describe("the guard of members", () => {
   test("lets a member in", Effect.gen(function*() {
     const { body, response } = yield* me({ authorization: `Bearer ${yield* tokenOf(live)}` })
     assert.deepStrictEqual([response.status, body], [200, memberId])
+  }))
+
+  test("lets him in until his session ends, though the token is the same", Effect.gen(function*() {
+    const headers = { authorization: `Bearer ${yield* tokenOf(endsSoon)}` }
+    const statusNow = Effect.map(me(headers), ({ response }) => response.status)
+    assert.deepStrictEqual(yield* Effect.replicateEffect(statusNow, 2), [200, 200])
+    revoked.add(endsSoon)
+    assert.deepStrictEqual(yield* Effect.replicateEffect(statusNow, 2), [401, 401])
   }))
 
   for (const [name, headers] of Object.entries<Effect.Effect<Record<string, string>, never, TokenSigner>>({

@@ -59,10 +59,23 @@ describe("ServiceTokens", () => {
     it.effect(`refuses ${name}`, () =>
       Effect.gen(function*() {
         const here = yield* world
-        const error = yield* Effect.flip(here.callee.verify(yield* made(here), "payment"))
-        assert.strictEqual(error._tag, "ServiceRefused")
+        const token = yield* made(here)
+        const errors = yield* Effect.replicateEffect(Effect.flip(here.callee.verify(token, "payment")), 2)
+        assert.deepStrictEqual(errors.map(({ _tag }) => _tag), ["ServiceRefused", "ServiceRefused"])
       }))
   }
+
+  it.effect("refuses for another callee what it took for one, and for each what has ended", () =>
+    Effect.gen(function*() {
+      const { callee, forge, order } = yield* world
+      const token = yield* forge(order)
+      assert.strictEqual(yield* callee.verify(token, "payment"), "order")
+      yield* Effect.flip(callee.verify(token, "product"))
+      yield* TestClock.adjust("89 seconds")
+      assert.strictEqual(yield* callee.verify(token, "payment"), "order")
+      yield* TestClock.adjust("1 second")
+      yield* Effect.flip(callee.verify(token, "payment"))
+    }))
 
   it.effect("uses a token again until ten seconds before its end, for its callee only", () =>
     Effect.gen(function*() {

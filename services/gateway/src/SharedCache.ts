@@ -2,10 +2,10 @@ import { Context, Effect, Layer, Metric, type Scope, Stream } from "effect"
 import { Cookies, HttpBody, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { monotonicMillis } from "@marketplace/events/MonotonicMillis"
 import { Unavailable } from "@marketplace/schema/Problems"
+import * as LeastRecentlyUsed from "@marketplace/service/LeastRecentlyUsed"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import { hash } from "node:crypto"
 import { Settings } from "./Settings.ts"
-import * as LeastRecentlyUsed from "./SharedCache/LeastRecentlyUsed.ts"
 
 type Answer = HttpServerResponse.HttpServerResponse
 

@@ -1,6 +1,6 @@
 import { Clock, Config, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { ServiceName, ServiceRefused } from "@marketplace/schema/Access"
-import { type Kind, sign, verify } from "./Jwt.ts"
+import { type Kind, sign, verifier } from "./Jwt.ts"
 import { generateKeys, importKeys, InvalidKey, JwkSet, readSigningKey } from "./Keys.ts"
 
 const serviceToken: Kind = { typ: "service+jwt", lifetime: Duration.seconds(60) }
@@ -63,6 +63,15 @@ const make = Effect.fnUntraced(function*({ keySet, name, privatePem }: Options) 
   if (own === undefined) {
     return yield* new InvalidKey({ detail: `SERVICE_JWKS has no key of ${name} that fits SERVICE_PRIVATE_KEY` })
   }
+  const verifierFor = (audience: ServiceName) =>
+    verifier({ ...serviceToken, audience, claims: ["sub"] }, (kid) => Effect.succeed(keys.get(kid)))
+  const verify = {
+    user: verifierFor("user"),
+    product: verifierFor("product"),
+    order: verifierFor("order"),
+    payment: verifierFor("payment"),
+    gateway: verifierFor("gateway")
+  }
   const issued = new Map<ServiceName, { readonly token: Redacted.Redacted; readonly at: number }>()
 
   return ServiceTokens.of({
@@ -76,8 +85,7 @@ const make = Effect.fnUntraced(function*({ keySet, name, privatePem }: Options) 
       return token
     }),
     verify: Effect.fnUntraced(function*(token, callee) {
-      const expected = { ...serviceToken, audience: callee, claims: ["sub"] }
-      const { kid, payload } = yield* verify(token, expected, (kid) => Effect.succeed(keys.get(kid)))
+      const { kid, payload } = yield* verify[callee](token)
       const caller = yield* Schema.decodeUnknownEffect(ServiceName)(payload.sub)
       if (ownerOf(kid) !== caller) return yield* new ServiceRefused({ reason: "signed with the key of another service" })
       return caller

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as LeastRecentlyUsed from "../src/SharedCache/LeastRecentlyUsed.ts"
+import * as LeastRecentlyUsed from "@marketplace/service/LeastRecentlyUsed"
 
 const keysOf = (values: LeastRecentlyUsed.LeastRecentlyUsed<string>, ...keys: ReadonlyArray<string>) =>
   keys.filter((key) => values.get(key) !== undefined)
@@ -12,6 +12,16 @@ describe("what is kept within bounds", () => {
     assert.strictEqual(values.get("a"), "A")
     values.set("c", "C", 1)
     assert.deepStrictEqual(keysOf(values, "a", "b", "c"), ["a", "c"])
+  })
+
+  it("never loses what is asked for again and again", () => {
+    const values = LeastRecentlyUsed.make<string>({ values: 100, bytes: 100_000 })
+    values.set("asked for", "A", 1)
+    for (let n = 0; n < 1000; n++) {
+      values.set(`${n}`, "B", 1)
+      assert.strictEqual(values.get("asked for"), "A")
+    }
+    assert.deepStrictEqual(keysOf(values, "900", "901", "999"), ["901", "999"])
   })
 
   it("loses as many as are needed for the bytes of values and keys", () => {
