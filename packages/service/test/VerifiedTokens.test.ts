@@ -178,13 +178,13 @@ describe("a token that was verified", () => {
       assert.strictEqual(yield* outcome(verify(strange)), "accepted")
     }))
 
-  it("is one of 10 000", () => {
+  it("is one of two thousand", () => {
     const { publicKey: key } = generateKeyPairSync("ed25519")
     const tokens = VerifiedTokens.make()
     const verified = { kid: "own", payload: claims, key, from: now, until: now + 600 }
-    for (let n = 0; n <= 10_000; n++) tokens.set(`token ${n}`, verified)
+    for (let n = 0; n <= 2000; n++) tokens.set(`token ${n}`, verified)
     assert.strictEqual(tokens.get("token 0"), undefined)
     assert.strictEqual(tokens.get("token 1"), verified)
-    assert.strictEqual(tokens.get("token 10000"), verified)
+    assert.strictEqual(tokens.get("token 2000"), verified)
   })
 })

@@ -20,8 +20,8 @@ export interface VerifiedTokens {
   readonly set: (text: string, verified: Verified) => void
 }
 
-/** Some 5 MB of texts; what is kept in their stead is not larger. */
-const bounds: LeastRecentlyUsed.Bounds = { values: 10_000, bytes: 8 * 1024 * 1024 }
+/** Some 1 MB of texts; what is kept in their stead is not larger. */
+const bounds: LeastRecentlyUsed.Bounds = { values: 2000, bytes: 2 * 1024 * 1024 }
 
 export const make = (): VerifiedTokens => {
   const kept = LeastRecentlyUsed.make<Verified>(bounds)
