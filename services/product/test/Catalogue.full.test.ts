@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, Layer, Schedule } from "effect"
+import { ConfigProvider, Effect, Exit, Layer, Schedule, Tracer } from "effect"
 import { SecureRandom } from "effect/crypto"
 import type { ProductId } from "@marketplace/domain/Product/Ids"
 import type { Envelope } from "@marketplace/events/Envelope"
@@ -56,6 +56,22 @@ const isDrained = Effect.filterOrFail(
 )
 
 catalogueContract("MongoDB", World, PendingEvents.source)
+
+layer(World, { excludeTestServices: true })("the catalogue in MongoDB", (it) => {
+  it.effect("changes several products with one read and one write", () => Effect.gen(function*() {
+    const repository = yield* ProductRepository
+    const listings = yield* Effect.replicateEffect(listed(), 5)
+    const asked: Array<string> = []
+    const tracer = Tracer.make({
+      span: (options) => {
+        asked.push(options.name)
+        return new Tracer.NativeSpan(options)
+      }
+    })
+    yield* Effect.withTracer(repository.updateAll(listings.map(({ id }, n) => ({ id, rule: dearer(n) }))), tracer)
+    assert.deepStrictEqual(asked.filter((name) => name === "mongodb"), ["mongodb", "mongodb"])
+  }))
+})
 
 layer(World, { excludeTestServices: true })("events that wait in MongoDB", (it) => {
   it.effect("are found by an index as large as what waits", () => Effect.gen(function*() {

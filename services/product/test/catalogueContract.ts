@@ -51,6 +51,17 @@ export const dearer = (events: number): Rule<never> => (product) =>
     events: Array.from({ length: events }, () => eventOf(product))
   })
 
+/** Adds the variant and tells so many events; where it is already, nothing. */
+const adds = (variant: Variant, events: number): Rule<never> => (product) =>
+  Result.succeed(
+    product.variants.some(({ id }) => id === variant.id)
+      ? { state: product, events: [] }
+      : {
+        state: new Product({ ...product, variants: [...product.variants, variant] }),
+        events: Array.from({ length: events }, () => eventOf(product))
+      }
+  )
+
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i)
 
 const priceOf = (product: Product) => product.variants[0]?.price.amount
@@ -143,21 +154,40 @@ export const catalogueContract = <R, E, S>(
       assert.deepStrictEqual(yield* sequences(product.id), numbers(1, 41))
     }))
 
-    it.effect("changes several at once, losing nothing to others who do", () => Effect.gen(function*() {
+    it.effect("changes several at once, losing nothing to others who do, and telling nothing twice", () => Effect.gen(function*() {
       const products = yield* ProductRepository
-      const listings = yield* Effect.replicateEffect(listed(), 3)
-      const changes = listings.map(({ id }, n) => ({ id, rule: dearer(n) }))
-      yield* Effect.replicateEffect(products.updateAll(changes), 10, { concurrency: "unbounded", discard: true })
-      for (const [n, { id }] of listings.entries()) {
-        assert.strictEqual(priceOf(yield* products.get(id)), 15_910)
-        assert.deepStrictEqual(yield* sequences(id), numbers(1, 1 + 10 * n))
+      const listings = yield* Effect.replicateEffect(listed(), 4)
+      const variants = yield* Effect.forEach(numbers(1, 20), (n) => newVariant(`TRAY-${n}`, n))
+      // each change leaves out one of the four, and tells as many events of the nth as n
+      yield* Effect.forEach(variants, (variant, i) =>
+        products.updateAll(listings.flatMap(({ id }, n) => n === i % 4 ? [] : [{ id, rule: adds(variant, n) }])), {
+        concurrency: "unbounded",
+        discard: true
+      })
+      for (const [n, listing] of listings.entries()) {
+        const expected = [...listing.variants, ...variants.filter((_, i) => n !== i % 4)]
+        const { variants: stored } = yield* products.get(listing.id)
+        assert.sameDeepMembers([...stored], expected)
+        assert.deepStrictEqual(yield* sequences(listing.id), numbers(1, 1 + 15 * n))
       }
-      const unknown = ProductId.make(yield* newId)
-      assert.deepStrictEqual(
-        yield* Effect.flip(products.updateAll([{ id: unknown, rule: dearer(1) }])),
-        new ProductNotFound({ productId: unknown })
-      )
       yield* products.updateAll([])
+    }))
+
+    it.effect("changes none of several when one is missing or refused", () => Effect.gen(function*() {
+      const products = yield* ProductRepository
+      const [first, last] = yield* Effect.all([listed(), listed()])
+      const unknown = ProductId.make(yield* newId)
+      const changes = [first.id, unknown, last.id].map((id) => ({ id, rule: dearer(1) }))
+      assert.deepStrictEqual(yield* Effect.flip(products.updateAll(changes)), new ProductNotFound({ productId: unknown }))
+      const refused = products.updateAll<string>([
+        { id: first.id, rule: dearer(1) },
+        { id: last.id, rule: () => Result.fail("no") }
+      ])
+      assert.strictEqual(yield* Effect.flip(refused), "no")
+      for (const product of [first, last]) {
+        assert.deepStrictEqual(yield* products.get(product.id), product)
+        assert.deepStrictEqual(yield* sequences(product.id), [1])
+      }
     }))
 
     it.effect("shows the latest stock of a variant, in whatever order and how often it is told", () => Effect.gen(function*() {
@@ -185,6 +215,26 @@ export const catalogueContract = <R, E, S>(
         { available: 79, sold: 21, stockSequence: 21 }
       ])
       assert.deepStrictEqual(yield* sequences(product.id), [1])
+    }))
+
+    it.effect("shows the latest stock of several products, of which others tell at the same time", () => Effect.gen(function*() {
+      const products = yield* ProductRepository
+      const [one, both, other] = yield* Effect.all([listed(), listed(), listed()])
+      const report = (some: ReadonlyArray<Product>, sequence: number) =>
+        products.updateAll(some.map(({ id, variants }) => {
+          const reports = variants.map((variant) => ({ variantId: variant.id, sequence, available: 100 - sequence, sold: sequence }))
+          return { id, rule: (current) => Result.succeed(showStock(reports)(current)) }
+        }))
+      for (const n of numbers(1, 25)) {
+        const told = [report([one, both], 2 * n), report([both, other], 2 * n + 1)]
+        yield* Effect.all(n % 2 === 0 ? told : told.toReversed(), { concurrency: "unbounded" })
+        const shown = yield* Effect.forEach([one, both, other], ({ id }) => products.get(id))
+        assert.deepStrictEqual(
+          shown.map(({ variants }) => variants.map(({ available, stockSequence }) => [available, stockSequence])),
+          [2 * n, 2 * n + 1, 2 * n + 1].map((sequence) => Array.from({ length: 2 }, () => [100 - sequence, sequence]))
+        )
+      }
+      assert.deepStrictEqual(yield* sequences(both.id), [1])
     }))
 
     it.effect("lists what is on sale, newest first, page by page, whatever is added meanwhile", () => Effect.gen(function*() {

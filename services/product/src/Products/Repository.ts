@@ -22,7 +22,12 @@ export class ProductRepository extends Context.Service<ProductRepository, {
   readonly byVariants: (variants: ReadonlyArray<VariantId>) => Effect.Effect<ReadonlyArray<Product>>
   /** Reads, lets the rule decide, stores what it decided. A rule that changes nothing writes nothing. */
   readonly update: <E>(id: ProductId, rule: Rule<E>) => Effect.Effect<Product, E | ProductNotFound>
-  /** The same for several products, each named once; where the store can, with as little work as for one. */
+  /**
+   * The same for several products, each named once; as long as nobody else writes, with as little work as for one. After a
+   * conflict a rule may be given a product again that it has changed already, or what others made of that since: it must
+   * then change nothing and tell nothing. When a product is missing or its rule refuses, nothing is written, unless a
+   * conflict came first: then others may be.
+   */
   readonly updateAll: <E>(changes: ReadonlyArray<{ readonly id: ProductId; readonly rule: Rule<E> }>) =>
     Effect.Effect<void, E | ProductNotFound>
 }>()("@marketplace/product/ProductRepository") {}

@@ -59,32 +59,48 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
 
   const find = (productId: ProductId) => Effect.request(new Find({ productId }), byId)
 
-  /** Writes what the rule decided about the version it was read in, if that is still the one that is stored. */
-  const decide = Effect.fnUntraced(function*<E>(id: ProductId, rule: Rule<E>) {
-    const stored = yield* find(id)
+  const decide = Effect.fnUntraced(function*<E>(wanted: Wanted<E>) {
+    const stored = yield* find(wanted.id)
     const current = yield* product(stored)
-    const { events, state } = yield* Effect.fromResult(rule(current))
-    if (state === current && events.length === 0) return state
-    const pending = yield* pendingEvents.encode(id, stored.sequence, events)
+    const change = yield* Effect.fromResult(wanted.rule(current))
+    return { wanted, stored, change, isNews: change.state !== current || change.events.length > 0 }
+  })
+
+  const writeOf = Effect.fnUntraced(function*({ change: { events, state }, stored: { _id, sequence, version } }: Decided) {
+    const pending = yield* pendingEvents.encode(_id, sequence, events)
     const [first] = pending
-    const fields = yield* fieldsOf(state)
-    const { matchedCount } = yield* run(() =>
-      products.updateOne({ _id: id, version: stored.version }, {
-        $set: { ...fields, version: stored.version + 1, sequence: stored.sequence + pending.length },
-        ...(first === undefined ? {} : { $push: { pending: { $each: pending } }, $min: { waitingSince: first.occurredAt } })
-      })
-    )
-    if (matchedCount === 0) return yield* new Outrun()
-    if (first !== undefined) yield* pendingEvents.wake
-    return state
+    const update = {
+      $set: { ...(yield* fieldsOf(state)), version: version + 1, sequence: sequence + pending.length },
+      ...(first === undefined ? {} : { $push: { pending: { $each: pending } }, $min: { waitingSince: first.occurredAt } })
+    }
+    return { updateOne: { filter: { _id, version }, update } }
+  })
+
+  /** Writes those that are still of the version that was read, and gives how many they were: MongoDB does not say which. */
+  const store = Effect.fnUntraced(function*(decided: ReadonlyArray<Decided>) {
+    const writes = yield* Effect.forEach(decided, writeOf)
+    const { matchedCount } = yield* run(() => products.bulkWrite(writes, { ordered: false }))
+    if (matchedCount > 0 && decided.some(({ change: { events } }) => events.length > 0)) yield* pendingEvents.wake
+    return matchedCount
   })
 
   const update = Effect.fn("ProductRepository.update")(<E>(id: ProductId, rule: Rule<E>) =>
-    decide(id, rule).pipe(
+    Effect.gen(function*() {
+      const decided = yield* decide({ id, rule })
+      if (decided.isNews && (yield* store([decided])) === 0) return yield* new Outrun()
+      return decided.change.state
+    }).pipe(
       Effect.retry({ while: isOutrun, schedule: conflicts }),
       Effect.catchIf(isOutrun, Effect.die)
     )
   )
+
+  const updateAll = Effect.fn("ProductRepository.updateAll")(function*<E>(changes: ReadonlyArray<Wanted<E>>) {
+    const decided = (yield* Effect.forEach(changes, decide, { concurrency: "unbounded" })).filter(({ isNews }) => isNews)
+    if (decided.length === 0 || (yield* store(decided)) === decided.length) return
+    // those that went through have nothing left to do
+    yield* Effect.forEach(decided, ({ wanted: { id, rule } }) => update(id, rule), { concurrency: 8, discard: true })
+  })
 
   return ProductRepository.of({
     insert,
@@ -109,17 +125,25 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
       )
     ),
     update,
-    updateAll: Effect.fn("ProductRepository.updateAll")((changes) =>
-      Effect.forEach(changes, ({ id, rule }) => update(id, rule), { concurrency: 8, discard: true })
-    )
+    updateAll
   })
 })).pipe(Layer.provide(Wakeups.layer))
 
-class Find extends Request.TaggedClass("Find")<
-  { readonly productId: ProductId },
-  Omit<Stored, "pending">,
-  ProductNotFound
-> {}
+/** A document without what waits in it. */
+type Read = Omit<Stored, "pending" | "waitingSince">
+
+class Find extends Request.TaggedClass("Find")<{ readonly productId: ProductId }, Read, ProductNotFound> {}
+
+interface Wanted<E> {
+  readonly id: ProductId
+  readonly rule: Rule<E>
+}
+
+/** What a rule made of a document. */
+interface Decided {
+  readonly stored: Read
+  readonly change: Change<Product, ProductEvent>
+}
 
 /** Somebody else wrote first. */
 class Outrun extends Schema.TaggedError<Outrun>()("Outrun", {}) {}
@@ -134,4 +158,4 @@ const encode = Schema.encodeEffect(Product)
 const fieldsOf = (state: Product) => Effect.orDie(Effect.map(encode(state), ({ id: _, ...fields }) => fields))
 
 const decode = Schema.decodeUnknownEffect(Product)
-const product = ({ _id, ...fields }: Omit<Stored, "pending">) => Effect.orDie(decode({ ...fields, id: _id }))
+const product = ({ _id, ...fields }: Read) => Effect.orDie(decode({ ...fields, id: _id }))

@@ -14,9 +14,9 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   const outbox = yield* Outbox
   const columns = sql.literal("id, enterprise_id, seller, name, description, status, variants, sequence, version")
 
-  /** Rows `n` of products. */
+  /** Rows `n` of products; `version` is for those that are there already. */
   const recordset = Effect.fnUntraced(function*(
-    products: ReadonlyArray<{ readonly state: Product; readonly sequence: number; readonly version: number }>
+    products: ReadonlyArray<{ readonly state: Product; readonly sequence: number; readonly version?: number }>
   ) {
     const rows = yield* Effect.forEach(products, ({ state, ...counters }) =>
       Effect.map(Effect.orDie(encode(state)), (fields) =>
@@ -30,7 +30,7 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     const inserted = yield* sql`
       insert into product (id, enterprise_id, seller, name, description, status, variants, variant_ids, sequence)
       select id, "enterpriseId", seller, name, description, status, variants, "variantIds", sequence
-      from ${yield* recordset([{ state, sequence: events.length, version: 0 }])}
+      from ${yield* recordset([{ state, sequence: events.length }])}
       on conflict (id) do nothing returning id`
     if (inserted.length > 0) yield* outbox.append({ after: 0, events })
   }, sql.withTransaction, Effect.orDie)
