@@ -1,6 +1,6 @@
 import { type Cause, Context, Duration, Effect, Layer, type Result, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { SqlClient, SqlError, SqlSchema } from "effect/sql"
+import { SqlClient, SqlError, SqlSchema, type Statement } from "effect/sql"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import { PaymentId, RefundId } from "@marketplace/domain/Payment/Ids"
 import { OrderPayments, type Payment, type PaymentChange, PaymentNotFound } from "@marketplace/domain/Payment/Payment"
@@ -93,27 +93,29 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
     const current = (id: OrderId) =>
       ofOrder(id).pipe(Effect.map(([found]) => found ?? unpaid(id)), Effect.catchTag("SchemaError", Effect.die))
 
+    /** Left out where there is nothing to write: PostgreSQL would open its tables and indexes all the same. */
+    const part = (rows: ReadonlyArray<unknown>, write: () => Statement.Fragment) => rows.length === 0 ? sql`` : sql`, ${write()}`
+
     /** False when the order's attempts are no longer what was read; nothing is written then. */
     const store = Effect.fnUntraced(function*({ sequence, version }: { readonly sequence: number; readonly version: number }, change: Written) {
       const { events, order, transfers } = change
       const bookings = yield* Effect.forEach(transfers, (transfer) => Effect.map(random.uuidV7(), (id) => ({ ...transfer, id })))
-      // What a change does not have costs PostgreSQL tables to open all the same.
-      const attempts = change.payments.length === 0 ? sql`` : sql`,
+      const payments = part(change.payments, () => sql`
         attempts as (
           insert into payment (id, order_id, member_id, amount, currency, method, provider, status, provider_payment_key, failure, due_at)
           select id, head.order_id, member_id, amount, currency, method, provider, status, provider_payment_key, failure, ${inSeconds(sql)}
           from head, jsonb_to_recordset(${paymentsJson(change.payments)}::jsonb) as (id uuid, member_id uuid, amount bigint, currency text,
             method text, provider text, status text, provider_payment_key text, failure text, due float8)
           on conflict (id) do update set status = excluded.status, provider_payment_key = excluded.provider_payment_key,
-            failure = excluded.failure, due_at = excluded.due_at, looks = 0, changed_at = now())`
-      const returned = change.refunds.length === 0 ? sql`` : sql`,
+            failure = excluded.failure, due_at = excluded.due_at, looks = 0, changed_at = now())`)
+      const refunds = part(change.refunds, () => sql`
         returned as (
           insert into refund (id, payment_id, order_id, amount, currency, reason, status, due_at)
           select id, payment_id, head.order_id, amount, currency, reason, status, ${inSeconds(sql)}
           from head, jsonb_to_recordset(${refundsJson(change.refunds)}::jsonb) as (id uuid, payment_id uuid, amount bigint, currency text,
             reason text, status text, due float8)
-          on conflict (id) do update set status = excluded.status, due_at = excluded.due_at, changed_at = now())`
-      const booked = bookings.length === 0 ? sql`` : sql`,
+          on conflict (id) do update set status = excluded.status, due_at = excluded.due_at, changed_at = now())`)
+      const ledger = part(bookings, () => sql`
         transfer as (
           insert into ledger_transfer (id, kind, payment_id, refund_id)
           select id, kind, payment_id, refund_id
@@ -121,14 +123,14 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
         entry as (
           insert into ledger_entry (transfer_id, account, amount, currency)
           select transfer_id, account, amount, currency
-          from head, jsonb_to_recordset(${entriesJson(bookings)}::jsonb) as (transfer_id uuid, account text, amount bigint, currency text))`
+          from head, jsonb_to_recordset(${entriesJson(bookings)}::jsonb) as (transfer_id uuid, account text, amount bigint, currency text))`)
       const written = yield* sql`with head as (
           insert into order_payments as o (order_id, sealed, active_id, sequence, version)
           values (${order.orderId}, ${order.sealed}, ${order.activeId}, ${sequence + events.length}, 1)
           on conflict (order_id) do update
             set sealed = excluded.sealed, active_id = excluded.active_id, sequence = excluded.sequence, version = o.version + 1
             where o.version = ${version}
-          returning order_id)${attempts}${returned}${booked}
+          returning order_id)${payments}${refunds}${ledger}
         select order_id from head`
       if (written.length === 0) return false
       yield* outbox.append({ after: sequence, events })
