@@ -53,9 +53,9 @@ const work = Effect.gen(function*() {
   yield* Effect.logInfo("mail to kim@example.kr", Redacted.make("canary-redacted")).pipe(
     Effect.annotateLogs("token", "canary-token")
   )
-  yield* Effect.fail(new Error("postgres://app:canary-url@db/order is away")).pipe(
+  yield* Effect.die(new Error("postgres://app:canary-url@db/order is away")).pipe(
     Effect.withSpan("query", { attributes: { secret: Redacted.make("canary-redacted"), "client.address": "203.0.113.9" } }),
-    Effect.ignore
+    Effect.exit
   )
 }).pipe(Effect.withSpan("place"))
 
