@@ -68,6 +68,13 @@ describe("a report", () => {
     assert.match(Report.render(full), /^W3 purchase \/ Y2 +20\.00$/m)
   })
 
+  it("holds it against one on the embedded profile, at the most connections, where that is what it is compared with", () => {
+    const full = { ...everything, profile: "full", w3: [aged(1, 90), { ...aged(32, 700), cpu: 16 }] } as const
+    assert.match(Report.render(full, everything), /^W3 purchase \/ embedded profile +1\.60 +≤ 2/m)
+    assert.notInclude(Report.render(full, full), "/ embedded profile")
+    assert.notInclude(Report.render(everything, everything), "/ embedded profile")
+  })
+
   it("says how memory went over many purchases", () => {
     const text = "400 MiB after 10000 more purchases, 420 MiB after as many again: 1.05 times"
     assert.include(Report.render(everything), text)

@@ -74,17 +74,22 @@ const oldest = ({ w3 = [] }: Report) => w3.find(({ connections }) => connections
 interface Ratio {
   readonly name: string
   readonly value: number
-  /** None on the full profile, which is held against the embedded one. */
+  /** None for what is held against something else on the full profile. */
   readonly target: number | undefined
 }
 
-/** What is held against the targets: each figure in units of a yardstick of the same run, ages in milliseconds. */
-export const ratios = (report: Report): ReadonlyArray<Ratio> => {
+/**
+ * What is held against the targets: each figure in units of a yardstick of the same run, ages in milliseconds; a purchase on
+ * the full profile in units of one on the embedded profile, where `earlier` is a report of that.
+ */
+export const ratios = (report: Report, earlier?: Report): ReadonlyArray<Ratio> => {
   const { profile, w1, w3, w4, w5, y1, y2 } = report
   const embedded = (target: number) => profile === "embedded" ? target : undefined
+  const other = profile === "full" && earlier?.profile === "embedded" ? steady(earlier.w3) : undefined
   return [
     { name: "W1 product by id / Y1", value: steady(w1), unit: steady(y1), target: embedded(3) },
     { name: "W3 purchase / Y2", value: steady(w3), unit: y2, target: embedded(20) },
+    { name: "W3 purchase / embedded profile", value: other === undefined ? undefined : steady(w3), unit: other, target: 2 },
     { name: "W4 refused buyer / Y2", value: w4?.cpu, unit: y2, target: embedded(3) },
     { name: "W5 relay and transport per event / Y2", value: w5?.relay, unit: y2, target: 0.5 },
     { name: "W5 effect / Y2", value: w5?.effect, unit: y2, target: 1 },
@@ -198,7 +203,7 @@ export const render = (report: Report, earlier?: Report): string => {
     ...memoryLines(report.memory),
     "",
     row(["ratio", "now", "target", ...(earlier === undefined ? [] : ["before"])]),
-    ...ratios(report).map(({ name, target, value }) =>
+    ...ratios(report, earlier).map(({ name, target, value }) =>
       row([name, number(value), target === undefined ? "" : `≤ ${target}`, ...(earlier === undefined ? [] : [before.get(name) ?? ""])]))
   ].join("\n")
 }
