@@ -1,7 +1,7 @@
-import { Context, Effect, Layer, Metric, Option, Schema } from "effect"
+import { Context, Effect, Layer, Metric } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { type HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
-import { SqlClient, type SqlError, SqlSchema } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import type { Migration } from "@marketplace/postgres/Migrations"
 import { IdempotencyKeyReused, RequestInFlight } from "@marketplace/schema/Problems"
 import type { IdempotencyKey } from "@marketplace/schema/Requests"
@@ -9,6 +9,7 @@ import * as Metrics from "@marketplace/telemetry/Metrics"
 import { Commands } from "./Commands.ts"
 import { fingerprint } from "./Idempotency/Fingerprint.ts"
 import type { Operation } from "./Idempotency/Operation.ts"
+import * as Stored from "./Idempotency/Stored.ts"
 
 export { type Operation, operation } from "./Idempotency/Operation.ts"
 
@@ -134,16 +135,10 @@ export class Idempotency extends Context.Service<Idempotency, {
     const commands = yield* Commands
     const lease = sql`clock_timestamp() + interval '30 seconds'`
 
-    const find = SqlSchema.findOneOption({
-      Request: Schema.Struct({ caller: Schema.String, route: Schema.String, key: Schema.String }),
-      Result: Row,
-      execute: ({ caller, key, route }) =>
-        sql`select fingerprint, resource_id, status, body, lease_until > clock_timestamp() as held
-          from idempotency where caller = ${caller} and route = ${route} and key = ${key}`
-    })
+    const find = Stored.make(sql)
 
     const lookup = Effect.fn("Idempotency.lookup")(function*({ caller, fingerprint, holder, key, route }: Record) {
-      const row = Option.getOrUndefined(yield* Effect.orDie(find({ caller, route, key })))
+      const row = yield* find({ caller, route, key })
       if (row === undefined) return undefined
       if (row.fingerprint !== fingerprint) return yield* new IdempotencyKeyReused({})
       if (row.status !== null) return row
@@ -228,14 +223,6 @@ interface Record {
   /** This attempt; the fence of its lease. */
   readonly holder: string
 }
-
-const Row = Schema.Struct({
-  fingerprint: Schema.String,
-  resourceId: Schema.String,
-  status: Schema.NullOr(Schema.Int),
-  body: Schema.NullOr(Schema.String),
-  held: Schema.Boolean
-})
 
 const inFlight = Effect.suspend(() => new RequestInFlight({ retryAfterSeconds: 1 }))
 

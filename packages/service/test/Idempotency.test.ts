@@ -1,10 +1,11 @@
 import { assert, layer } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Tracer } from "effect"
 import { SqlClient } from "effect/sql"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import { Unavailable } from "@marketplace/schema/Problems"
 import { request as nodeRequest } from "node:http"
 import { type Attempt, Idempotency } from "../src/Idempotency.ts"
+import * as Stored from "../src/Idempotency/Stored.ts"
 import {
   count, inOneTransaction, inSteps, isReplayed, leaseRunsOut, making, NotMade, port, records, send, things, Workshop, World
 } from "./Idempotency/Workshop.ts"
@@ -56,6 +57,29 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     const ben = yield* send("plate", { key: "shared", caller: "ben" })
     assert.deepStrictEqual([anna.status, ben.status, isReplayed(ben)], [201, 201, false])
     assert.notStrictEqual(anna.body.id, ben.body.id)
+  }))
+
+  it.effect("is found among others that are looked for at the same time, known or not, in one statement", () => Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* inOneTransaction("bowl")
+    const made = yield* Effect.forEach(["many-1", "many-2", "many-3"], (key) => send("bowl", { key }))
+    const spans: Array<string> = []
+    const tracer = yield* Tracer.Tracer
+    const noting = Tracer.make({
+      ...tracer,
+      span: (options) => {
+        spans.push(options.name)
+        return tracer.span(options)
+      }
+    })
+    const find = Stored.make(sql)
+    const found = yield* Effect.forEach(["many-2", "nobody's", "many-1", "many-2", "many-3"], (key) =>
+      find({ caller: "anna", route: making.route, key }), { concurrency: "unbounded" }).pipe(Effect.withTracer(noting))
+    assert.deepStrictEqual(
+      found.map((row) => row?.body),
+      [made[1]?.text, undefined, made[0]?.text, made[1]?.text, made[2]?.text]
+    )
+    assert.strictEqual(spans.length, 1)
   }))
 
   it.effect("may not ask for something else under the same key", () => Effect.gen(function*() {

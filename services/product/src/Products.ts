@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Result } from "effect"
+import { Context, Effect, Exit, Layer, Request, RequestResolver, Result } from "effect"
 import { standard } from "@marketplace/domain/Order/Commission"
 import { VariantQuote } from "@marketplace/domain/Order/Checkout"
 import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
@@ -22,6 +22,16 @@ export class Products extends Context.Service<Products, {
   static readonly layer = Layer.effect(Products, Effect.gen(function*() {
     const repository = yield* ProductRepository
 
+    /** Variants that are asked for at the same time are one question, and one that everybody wants is asked for once. */
+    const quotes = RequestResolver.make<QuoteOf>(Effect.fnUntraced(function*(entries) {
+      const products = yield* repository.byVariants([...new Set(entries.map(({ request }) => request.variantId))])
+      const found = new Map(products.flatMap((product) => product.variants.map((variant) => [variant.id, { product, variant }])))
+      for (const { completeUnsafe, request: { variantId } } of entries) {
+        const one = found.get(variantId)
+        completeUnsafe(Exit.succeed(one === undefined ? undefined : quote(one.product, one.variant)))
+      }
+    }))
+
     return Products.of({
       add: Effect.fn("Products.add")((product) => repository.insert(create(product))),
       missing: Effect.fn("Products.missing")(repository.missing),
@@ -31,11 +41,11 @@ export class Products extends Context.Service<Products, {
         )
       ),
       list: Effect.fn("Products.list")(repository.listActive),
-      quote: Effect.fn("Products.quote")(function*(variants) {
-        const products = yield* repository.byVariants(variants)
-        const asked = new Set(variants)
-        return products.flatMap((product) => product.variants.filter(({ id }) => asked.has(id)).map((variant) => quote(product, variant)))
-      }),
+      quote: Effect.fn("Products.quote")((variants) =>
+        Effect.forEach(new Set(variants), (variantId) => Effect.request(new QuoteOf({ variantId }), quotes), {
+          concurrency: "unbounded"
+        }).pipe(Effect.map((found) => found.filter((one) => one !== undefined)))
+      ),
       showStock: Effect.fn("Products.showStock")((reports) =>
         repository.updateAll(
           [...Map.groupBy(reports, ({ productId }) => productId)].map(([id, reports]) => ({
@@ -47,6 +57,8 @@ export class Products extends Context.Service<Products, {
     })
   }))
 }
+
+class QuoteOf extends Request.TaggedClass("QuoteOf")<{ readonly variantId: VariantId }, VariantQuote | undefined> {}
 
 const quote = (product: Product, variant: Product["variants"][number]) =>
   new VariantQuote({
