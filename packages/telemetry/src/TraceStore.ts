@@ -37,8 +37,8 @@ export class TraceStore extends Context.Service<TraceStore, {
   /** At most so many traces, those that were added to last first. */
   readonly recent: (limit: number) => Effect.Effect<ReadonlyArray<TraceSummary>>
 }>()("@marketplace/telemetry/TraceStore") {
-  /** Keeps 200 traces, 2000 spans at most. */
-  static readonly layer = Layer.sync(TraceStore, () => make(200))
+  /** Keeps 300 traces, 3000 spans at most. */
+  static readonly layer = Layer.sync(TraceStore, () => make(300))
 }
 
 /**

@@ -48,7 +48,7 @@ export const until = <A, E, R>(ask: Effect.Effect<A, E, R>, right: (answer: A) =
       if ((yield* Clock.currentTimeMillis) > end) {
         return yield* new StepFailed({ step: "wait", detail: `still ${JSON.stringify(answer)} after 10 s` })
       }
-      yield* Effect.sleep("20 millis")
+      yield* Effect.sleep("50 millis")
     }
   })
 
