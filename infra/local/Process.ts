@@ -91,11 +91,16 @@ export const isFree = (port: number): Promise<boolean> =>
     server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
   })
 
+/** By this process, so that two servers that are started side by side are not given the same one. */
+const givenOut = new Set<number>()
+
 /**
  * A port below those which systems give to outgoing connections (32768 and up): while a server is down, a client that
  * keeps trying could otherwise be given the server's own port, connect to itself and keep the server from coming back.
  */
 export const freePort = async (): Promise<number> => {
   const port = randomInt(20_000, 30_000)
+  if (givenOut.has(port)) return freePort()
+  givenOut.add(port)
   return await isFree(port) ? port : freePort()
 }
