@@ -24,12 +24,11 @@ export class Products extends Context.Service<Products, {
 
     /** Variants that are asked for at the same time are one question, and one that everybody wants is asked for once. */
     const quotes = RequestResolver.make<QuoteOf>(Effect.fnUntraced(function*(entries) {
-      const products = yield* repository.byVariants([...new Set(entries.map(({ request }) => request.variantId))])
-      const found = new Map(products.flatMap((product) => product.variants.map((variant) => [variant.id, { product, variant }])))
-      for (const { completeUnsafe, request: { variantId } } of entries) {
-        const one = found.get(variantId)
-        completeUnsafe(Exit.succeed(one === undefined ? undefined : quote(one.product, one.variant)))
-      }
+      const asked = new Set(entries.map(({ request }) => request.variantId))
+      const products = yield* repository.byVariants([...asked])
+      const found = new Map(products.flatMap((product) =>
+        product.variants.filter(({ id }) => asked.has(id)).map((variant) => [variant.id, quote(product, variant)])))
+      for (const { completeUnsafe, request } of entries) completeUnsafe(Exit.succeed(found.get(request.variantId)))
     }))
 
     return Products.of({
