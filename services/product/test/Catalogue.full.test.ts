@@ -16,7 +16,8 @@ import { inject } from "vitest"
 import * as PendingEvents from "../src/Products/PendingEvents.ts"
 import { ProductRepository } from "../src/Products/Repository.ts"
 import * as RepositoryMongo from "../src/Products/RepositoryMongo.ts"
-import { catalogueContract, dearer, listed } from "./catalogueContract.ts"
+import { dearer, listed } from "./Catalogue/Listings.ts"
+import { catalogueContract } from "./catalogueContract.ts"
 import { newId } from "./World.ts"
 import type {} from "@marketplace/testing/setup/servers"
 
@@ -55,7 +56,7 @@ const isDrained = Effect.filterOrFail(
   () => "not yet"
 )
 
-catalogueContract("MongoDB", World, PendingEvents.source)
+catalogueContract({ store: "MongoDB", World, source: PendingEvents.source })
 
 layer(World, { excludeTestServices: true })("the catalogue in MongoDB", (it) => {
   it.effect("changes several products with one read and one write", () => Effect.gen(function*() {

@@ -4,8 +4,8 @@ import * as RepositoryPostgres from "../src/Products/RepositoryPostgres.ts"
 import { catalogueContract } from "./catalogueContract.ts"
 import { database } from "./World.ts"
 
-catalogueContract(
-  "PostgreSQL",
-  RepositoryPostgres.layer.pipe(Layer.provideMerge(database)),
-  OutboxSource.postgres("product", Duration.seconds(10))
-)
+catalogueContract({
+  store: "PostgreSQL",
+  World: RepositoryPostgres.layer.pipe(Layer.provideMerge(database)),
+  source: OutboxSource.postgres("product", Duration.seconds(10))
+})

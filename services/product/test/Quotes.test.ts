@@ -4,7 +4,7 @@ import { VariantId } from "@marketplace/domain/Product/Ids"
 import { Products } from "../src/Products.ts"
 import { ProductRepository } from "../src/Products/Repository.ts"
 import * as RepositoryPostgres from "../src/Products/RepositoryPostgres.ts"
-import { listed } from "./catalogueContract.ts"
+import { listed } from "./Catalogue/Listings.ts"
 import { database, newId } from "./World.ts"
 
 const asked: Array<ReadonlyArray<VariantId>> = []
