@@ -24,8 +24,7 @@ const stalledAfter = Duration.seconds(60)
 interface Generation {
   /** Refuses once the partitions may be somebody else's. */
   readonly settle: Settle<Delivery>
-  /** By topic. */
-  readonly together: ReadonlyMap<string, Together.Together>
+  readonly byTopic: ReadonlyMap<string, { readonly context: EventContext; readonly together: Together.Together }>
 }
 
 /**
@@ -50,7 +49,6 @@ export const join = (
     const lanes = yield* FiberMap.make<string>()
     const broken = yield* Deferred.make<never, TransportUnavailable>()
     const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
-    const byTopic = new Map(contexts.map((context) => [topicOf(settings, context), context]))
     const succeeded = yield* Loop.register(`consumer.${name}`)
     /** By topic and partition, of those that this member has. */
     const lags = new Map<string, number>()
@@ -78,9 +76,9 @@ export const join = (
       const fork = (context: EventContext) => (run: Effect.Effect<void>) => FiberMap.run(lanes, `${context} together`, run)
       return {
         settle,
-        together: new Map(contexts.map((context) => [
+        byTopic: new Map(contexts.map((context) => [
           topicOf(settings, context),
-          Together.make({ handleAll, settle, fork: fork(context) })
+          { context, together: Together.make({ handleAll, settle, fork: fork(context) }) }
         ]))
       }
     }
@@ -128,17 +126,19 @@ export const join = (
       return deliveries
     })
 
-    const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, context: EventContext, mine: Generation) {
+    const consume = Effect.fnUntraced(function*(payload: EachBatchPayload, mine: Generation) {
       const { partition, topic } = payload.batch
+      const known = mine.byTopic.get(topic)
+      if (known === undefined) return
+      const { context, together } = known
       const reached = (last: string) => {
         if (mine !== generation) return Effect.void
         commits.reached(topic, partition, last)
         return measure(payload, context, last)
       }
-      const together = mine.together.get(topic)
       for (const messages of Array.chunksOf(payload.batch.messages, handedOver)) {
         const deliveries = yield* deliveriesOf(messages, context)
-        if (deliveries.length > 0 && !(together !== undefined && (yield* together(deliveries)))) {
+        if (deliveries.length > 0 && !(yield* together(deliveries))) {
           yield* Effect.forEach(deliveries, (delivery) => handle(delivery, mine.settle), { discard: true })
         }
         yield* reached(messages[messages.length - 1]?.offset ?? payload.batch.lastOffset())
@@ -153,10 +153,8 @@ export const join = (
     const eachBatch = Effect.fnUntraced(function*(payload: EachBatchPayload) {
       const { batch, pause, resolveOffset } = payload
       const { partition, topic } = batch
-      const context = byTopic.get(topic)
-      if (context === undefined) return
       const mine = generation
-      const lane = yield* FiberMap.run(lanes, `${topic}/${partition}`, consume(payload, context, mine))
+      const lane = yield* FiberMap.run(lanes, `${topic}/${partition}`, consume(payload, mine))
       // An offset that is resolved is not fetched again by this member: only what was dealt with may be.
       const resolve = () => mine === generation && resolveOffset(batch.lastOffset())
       // Not before the next fetch finds more to bring.
@@ -182,7 +180,7 @@ export const join = (
     ).pipe(Effect.repeat(Schedule.spaced("5 seconds")), Effect.andThen(Effect.never))
 
     yield* attempt("connecting", () => consumer.connect())
-    yield* attempt("subscribing", () => consumer.subscribe({ topics: [...byTopic.keys()], fromBeginning: true }))
+    yield* attempt("subscribing", () => consumer.subscribe({ topics: [...generation.byTopic.keys()], fromBeginning: true }))
     yield* attempt("running", () =>
       consumer.run({
         autoCommit: false,
