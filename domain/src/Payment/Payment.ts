@@ -101,16 +101,17 @@ const outdated = (active: Payment | undefined): ReadonlyArray<Payment> =>
 
 /** Opens an attempt. One that waits for its buyer is given up for it; one that may succeed refuses it. */
 export const create = (order: OrderPayments, active: Payment | undefined, payment: Omit<typeof Payment.Type, "status" | "providerPaymentKey" | "failure">):
-  Result.Result<PaymentChange, PaymentNotPossible> => {
+  Result.Result<PaymentChange & { readonly opened: Payment }, PaymentNotPossible> => {
   const refuse = (reason: PaymentNotPossible["reason"]) => Result.fail(new PaymentNotPossible({ orderId: order.orderId, reason }))
   if (order.sealed) return refuse("SEALED")
   if (active !== undefined && inProgress.has(active.status)) return refuse("IN_PROGRESS")
   if (active !== undefined && captured.has(active.status)) return refuse("PAID")
   const opened = new Payment({ ...payment, status: "READY", providerPaymentKey: null, failure: null })
-  return Result.succeed(change(new OrderPayments({ ...order, activeId: opened.id }), {
+  const changed = change(new OrderPayments({ ...order, activeId: opened.id }), {
     payments: [...outdated(active), opened],
     events: [PaymentCreated.make({ paymentId: opened.id, orderId: order.orderId, amount: opened.amount, provider: opened.provider })]
-  }))
+  })
+  return Result.succeed({ ...changed, opened })
 }
 
 /** Claims the attempt for one call to the provider. */

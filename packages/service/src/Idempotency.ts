@@ -1,14 +1,15 @@
 import { Context, Effect, Layer, Metric } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { type HttpServerRequest, HttpServerResponse, ProblemDetails } from "effect/http"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import type { Migration } from "@marketplace/postgres/Migrations"
+import * as Write from "@marketplace/postgres/Write"
 import { IdempotencyKeyReused, RequestInFlight } from "@marketplace/schema/Problems"
 import type { IdempotencyKey } from "@marketplace/schema/Requests"
 import * as Metrics from "@marketplace/telemetry/Metrics"
 import { Commands } from "./Commands.ts"
 import { fingerprint } from "./Idempotency/Fingerprint.ts"
-import type { Operation } from "./Idempotency/Operation.ts"
+import type { Answer, Operation } from "./Idempotency/Operation.ts"
 import * as Stored from "./Idempotency/Stored.ts"
 
 export { type Operation, operation } from "./Idempotency/Operation.ts"
@@ -55,45 +56,43 @@ export interface Attempt<Id> {
   /** An earlier attempt committed its first step and did not come to an end: go on from what is stored. */
   readonly resumed: boolean
   /**
-   * Stores the key; the first statement in the transaction of the first state change, so that there is both or neither.
-   * Fails if the key is there already: let that roll the transaction back. Does nothing when resumed. Work that fails before
-   * it must have changed nothing, since it may turn out that the key is known: then its answer is the stored one.
+   * Stores the key, with the answer if it is known already; to be written with the first state change, so that there is both
+   * or neither. Refuses if the key is there already. Writes nothing when resumed. Work that fails before it must have changed
+   * nothing, since it may turn out that the key is known: then its answer is the stored one.
+   *
+   * @param answer made by the operation's `encode`
    */
-  readonly begin: Effect.Effect<void, RequestInFlight | SqlError.SqlError>
+  readonly begin: (answer?: Answer) => Write.Write<RequestInFlight>
 }
 
 /**
  * Makes an operation take effect once per (caller, route, key), however often and at whatever moment the request is sent
  * again, and answers repetitions with what was answered first.
  *
- * **One transaction** (making a payment). Only a fresh attempt asks what may have changed since; key, state and answer are
- * one commit. A refusal rolls all of it back: nothing is stored, and the key may be used again.
+ * **One statement** (making a payment). Only a fresh attempt asks what may have changed since; key, state and answer are
+ * written together. A refusal writes nothing, and the key may be used again.
  *
  * ```ts
  * const creating = operation(PaymentsGroup.endpoints.create, PaymentId)
  *
  * idempotency.attempt(creating, { caller: memberId, key: headers["idempotency-key"] }, Effect.fnUntraced(function*(attempt) {
  *   const order = yield* orders.PayableOrder({ orderId, memberId })
- *   return yield* Effect.gen(function*() {
- *     yield* attempt.begin
- *     const view = paymentView(yield* payments.insert(attempt.resourceId, order))
- *     yield* idempotency.complete(creating, attempt.resourceId, view)
- *     return view
- *   }).pipe(sql.withTransaction)
+ *   const payment = open(attempt.resourceId, order)
+ *   const answer = yield* creating.encode(paymentView(payment))
+ *   return yield* payments.insert(payment, attempt.begin(answer))
  * }))
  * ```
  *
  * **Several commits** (checkout). The first one stores the key with the order that is being placed. Whoever brings the order
- * to its decision (this attempt, a later one or a sweeper) stores the answer in the transaction of the decision.
+ * to its decision (this attempt, a later one or a sweeper) stores the answer with the decision.
  *
  * ```ts
  * idempotency.attempt(placing, request, Effect.fnUntraced(function*(attempt) {
  *   if (!attempt.resumed) {
- *     const order = draft(attempt.resourceId, yield* products.QuoteVariants(lines))
- *     yield* sql.withTransaction(Effect.andThen(attempt.begin, orders.insert(order)))
+ *     yield* orders.insert(draft(attempt.resourceId, yield* products.QuoteVariants(lines)), attempt.begin())
  *   }
  *   yield* products.ReserveStock(…)          // product is away: 503, and the same key goes on from here
- *   return yield* decide(attempt.resourceId) // one transaction: update the order, complete(placing, …)
+ *   return yield* orders.update(attempt.resourceId, reserved, (order) => idempotency.complete(placing, order.id, viewOf(order)))
  * }))
  * ```
  */
@@ -113,19 +112,16 @@ export class Idempotency extends Context.Service<Idempotency, {
     R | HttpServerRequest.HttpServerRequest
   >
   /**
-   * Stores the answer of the work on a resource, its view or a final refusal, in the transaction that brings the work to its
-   * end. Does nothing if there is no open record: the first answer stays.
+   * Stores the answer of the work on a resource, its view or a final refusal; to be written with what brings the work to its
+   * end. Writes nothing if there is no open record: the first answer stays.
    */
   readonly complete: <Id extends string, View, Refusal>(
     operation: Operation<Id, View, Refusal>,
     resourceId: Id,
     answer: View | Refusal
-  ) => Effect.Effect<void, SqlError.SqlError>
-  /** Takes an open record away, in the transaction that undoes the first step: the same key may start anew. */
-  readonly forget: <Id extends string>(
-    operation: Operation<Id, never, never>,
-    resourceId: Id
-  ) => Effect.Effect<void, SqlError.SqlError>
+  ) => Effect.Effect<Write.Write>
+  /** Takes an open record away; to be written with what undoes the first step: the same key may start anew. */
+  readonly forget: <Id extends string>(operation: Operation<Id, never, never>, resourceId: Id) => Write.Write
   /** Deletes at most `limit` records older than 24 hours and tells how many there were: a sweep (`Sweeper`). */
   readonly prune: (limit: number) => Effect.Effect<number>
 }>()("@marketplace/service/Idempotency") {
@@ -151,14 +147,13 @@ export class Idempotency extends Context.Service<Idempotency, {
       return taken.length === 0 ? yield* inFlight : row
     })
 
-    const begin = Effect.fn("Idempotency.begin")(function*(record: Record, resourceId: string) {
-      const { caller, fingerprint, holder, key, route } = record
-      // Waits for the end of a transaction that is storing the same key.
-      const stored = yield* sql`insert into idempotency (caller, route, key, fingerprint, resource_id, holder, lease_until)
-        values (${caller}, ${route}, ${key}, ${fingerprint}, ${resourceId}, ${holder}, ${lease})
-        on conflict (caller, route, key) do nothing returning 1`
-      if (stored.length === 0) return yield* inFlight
-    })
+    /** Waits for the end of a transaction that is storing the same key. */
+    const begin = ({ caller, fingerprint, holder, key, route }: Record, resourceId: string, answer: Answer | undefined) =>
+      (when: Statement.Fragment) =>
+        sql`insert into idempotency (caller, route, key, fingerprint, resource_id, holder, lease_until, status, body)
+          select ${caller}, ${route}, ${key}, ${fingerprint}, ${resourceId}::uuid, ${holder}::uuid, ${lease},
+            ${answer?.status ?? null}::smallint, ${answer?.body ?? null}::text
+          where ${when}`
 
     const giveBack = Effect.fn("Idempotency.giveBack")(({ caller, holder, key, route }: Record) =>
       sql`update idempotency set lease_until = clock_timestamp()
@@ -175,36 +170,46 @@ export class Idempotency extends Context.Service<Idempotency, {
       const holder = yield* random.uuidV7()
       const record = { caller, route, key, fingerprint: yield* fingerprint, holder }
       let holds = false
-      const run = (resourceId: Id, resumed: boolean) => {
-        const first = Effect.map(begin(record, resourceId), () => {
-          holds = true
+      // Its statement may be committed although nobody heard of it.
+      let mayHold = false
+      const run = (resourceId: Id, resumed: boolean) =>
+        work({
+          resourceId,
+          resumed,
+          begin: (answer) => {
+            if (resumed) return Write.nothing
+            mayHold = true
+            return { statements: [begin(record, resourceId, answer)], meaning: isKnown, made: Effect.sync(() => void (holds = true)) }
+          }
         })
-        return work({ resourceId, resumed, begin: resumed ? Effect.void : first })
-      }
       const goOn = Effect.fnUntraced(function*(error: E | RequestInFlight) {
         const known = holds ? undefined : yield* lookup(record)
         if (known === undefined) return yield* Effect.fail(error)
         if (isAnswered(known)) return yield* replay(route, known)
-        holds = true
+        holds = mayHold = true
         return yield* run(idOf(known.resourceId), true)
       })
       // Most keys are new: what is known of this one is asked only when the work cannot be done as that of a new one.
       return yield* run(resourceId ?? idOf(holder), false).pipe(
         Effect.catch(goOn),
-        Effect.onError(() => holds ? giveBack(record) : Effect.void)
+        Effect.onError(() => mayHold ? giveBack(record) : Effect.void)
       )
     }, commands.run)
 
     return Idempotency.of({
       attempt,
-      complete: Effect.fn("Idempotency.complete")(function*({ encode, route }, resourceId, answer) {
-        const { body, status } = yield* encode(answer)
-        yield* sql`update idempotency set status = ${status}, body = ${body}
-          where resource_id = ${resourceId} and route = ${route} and status is null`
+      complete: ({ encode, route }, resourceId, answer) =>
+        Effect.map(encode(answer), ({ body, status }) => ({
+          ...Write.nothing,
+          statements: [(when) =>
+            sql`update idempotency set status = ${status}, body = ${body}
+              where resource_id = ${resourceId} and route = ${route} and status is null and ${when}`]
+        })),
+      forget: ({ route }, resourceId) => ({
+        ...Write.nothing,
+        statements: [(when) =>
+          sql`delete from idempotency where resource_id = ${resourceId} and route = ${route} and status is null and ${when}`]
       }),
-      forget: Effect.fn("Idempotency.forget")(({ route }, resourceId) =>
-        Effect.asVoid(sql`delete from idempotency where resource_id = ${resourceId} and route = ${route} and status is null`)
-      ),
       prune: Effect.fn("Idempotency.prune")((limit) =>
         sql`delete from idempotency where (caller, route, key) in (
             select caller, route, key from idempotency where created_at < now() - interval '24 hours'
@@ -225,6 +230,12 @@ interface Record {
 }
 
 const inFlight = Effect.suspend(() => new RequestInFlight({ retryAfterSeconds: 1 }))
+
+/** Somebody has stored the key before. */
+const isKnown = (error: SqlError.SqlError) =>
+  error.reason._tag === "UniqueViolation" && error.reason.constraint === "idempotency_pkey"
+    ? new RequestInFlight({ retryAfterSeconds: 1 })
+    : error
 
 interface Answered {
   readonly status: number

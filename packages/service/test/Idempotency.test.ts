@@ -2,12 +2,13 @@ import { assert, layer } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Tracer } from "effect"
 import { SqlClient } from "effect/sql"
 import { OrderId } from "@marketplace/domain/Order/Ids"
+import * as Write from "@marketplace/postgres/Write"
 import { Unavailable } from "@marketplace/schema/Problems"
 import { request as nodeRequest } from "node:http"
 import { type Attempt, Idempotency } from "../src/Idempotency.ts"
 import * as Stored from "../src/Idempotency/Stored.ts"
 import {
-  count, inOneTransaction, inSteps, isReplayed, leaseRunsOut, making, NotMade, port, records, send, things, Workshop, World
+  count, inOneStatement, inOneTransaction, inSteps, isReplayed, leaseRunsOut, making, NotMade, port, records, send, things, Workshop, World
 } from "./Idempotency/Workshop.ts"
 
 layer(World, { excludeTestServices: true })("a request with an idempotency key", (it) => {
@@ -92,14 +93,18 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     assert.strictEqual((yield* things("fork")).length, 1)
   }))
 
-  it.effect("takes effect once, however many arrive together", () => Effect.gen(function*() {
-    yield* inOneTransaction("race")
-    const answers = yield* Effect.all(Array.from({ length: 50 }, () => send("race", { key: "k3" })), { concurrency: "unbounded" })
-    assert.strictEqual((yield* things("race")).length, 1)
-    assert.strictEqual(count(answers, 201), 50)
-    assert.strictEqual(answers.filter((answer) => !isReplayed(answer)).length, 1)
-    assert.strictEqual(new Set(answers.map(({ text }) => text)).size, 1)
-  }))
+  for (const [name, prepare] of [["race", inOneTransaction], ["dash", inOneStatement]] as const) {
+    it.effect(`takes effect once, however many arrive together: ${prepare.name}`, () => Effect.gen(function*() {
+      yield* prepare(name)
+      const answers = yield* Effect.all(Array.from({ length: 50 }, () => send(name, { key: `k3-${name}` })), {
+        concurrency: "unbounded"
+      })
+      assert.strictEqual((yield* things(name)).length, 1)
+      assert.strictEqual(count(answers, 201), 50)
+      assert.strictEqual(answers.filter((answer) => !isReplayed(answer)).length, 1)
+      assert.strictEqual(new Set(answers.map(({ text }) => text)).size, 1)
+    }))
+  }
 
   it.effect("begins once, however many begin together", () => Effect.gen(function*() {
     const release = yield* Deferred.make<void>()
@@ -187,7 +192,8 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     const late = yield* Effect.forkChild(send("window", { key: "k8" }))
     const id = yield* Deferred.await(entered)
     const idempotency = yield* Idempotency
-    yield* idempotency.complete(making, id, new NotMade({ id, detail: "no wood" }))
+    const sql = yield* SqlClient.SqlClient
+    yield* Write.run(sql, yield* idempotency.complete(making, id, new NotMade({ id, detail: "no wood" })))
     const told = yield* send("window", { key: "k8" })
     assert.deepStrictEqual([told.status, isReplayed(told)], [409, true])
     assert.deepStrictEqual([told.body.type, told.body.detail], ["/problems/not-made", "no wood"])
@@ -231,7 +237,7 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
     const goOn = yield* Deferred.make<void>()
     const end = yield* Deferred.make<void>()
     works.set("fence", (attempt) => {
-      const step = Effect.andThen(attempt.begin, insert(attempt.resourceId, "fence"))
+      const step = Effect.andThen(Write.run(sql, attempt.begin()), insert(attempt.resourceId, "fence"))
       if (!first) {
         return sql.withTransaction(step).pipe(
           Effect.andThen(Deferred.succeed(entered, undefined)),
@@ -260,15 +266,16 @@ layer(World, { excludeTestServices: true })("a request with an idempotency key",
 
   it.effect("starts anew once it was forgotten, but not once it was answered", () => Effect.gen(function*() {
     const idempotency = yield* Idempotency
+    const sql = yield* SqlClient.SqlClient
     const ids: Array<OrderId> = []
     const undo = (id: OrderId) =>
-      Effect.andThen(Effect.orDie(idempotency.forget(making, id)), Effect.fail(new Unavailable({ retryAfterSeconds: 1 })))
+      Effect.andThen(Effect.orDie(Write.run(sql, idempotency.forget(making, id))), Effect.fail(new Unavailable({ retryAfterSeconds: 1 })))
     yield* inSteps("tent", ({ resourceId }) => Effect.suspend(() => ids.push(resourceId) === 1 ? undo(resourceId) : Effect.void))
     assert.strictEqual((yield* send("tent", { key: "k11" })).status, 503)
     assert.deepStrictEqual(yield* records("k11"), [])
     const made = yield* send("tent", { key: "k11" })
     assert.deepStrictEqual([made.status, made.body.id], [201, ids[1]])
-    yield* idempotency.forget(making, ids[1]!)
+    yield* Write.run(sql, idempotency.forget(making, ids[1]!))
     assert.isTrue(isReplayed(yield* send("tent", { key: "k11" })))
   }))
 

@@ -1,6 +1,5 @@
 import { Context, Effect, Layer, type Result } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { SqlClient } from "effect/sql"
 import type { Change } from "@marketplace/domain/Change"
 import type { IllegalTransition } from "@marketplace/domain/Lifecycle"
 import type { Money } from "@marketplace/domain/Money"
@@ -41,7 +40,6 @@ export class Checkout extends Context.Service<Checkout, {
   readonly proceed: (order: Order) => Effect.Effect<Order, CalleeUnavailable>
 }>()("@marketplace/order/Checkout") {
   static readonly layer = Layer.effect(Checkout, Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
     const orders = yield* OrderRepository
     const products = yield* ProductClient
     const idempotency = yield* Idempotency
@@ -54,9 +52,7 @@ export class Checkout extends Context.Service<Checkout, {
       from: OrderId | Stored,
       rule: (order: Order) => Result.Result<Change<Order, OrderEvent>, IllegalTransition>
     ) =>
-      orders.update(from, rule).pipe(
-        Effect.tap((order) => idempotency.complete(placing, id, placingAnswer(order))),
-        sql.withTransaction,
+      orders.update(from, rule, (order) => idempotency.complete(placing, id, placingAnswer(order))).pipe(
         Effect.catchTag("IllegalTransition", () => orders.find(id)),
         Effect.orDie
       )
@@ -80,8 +76,9 @@ export class Checkout extends Context.Service<Checkout, {
       const quotes = yield* products.QuoteVariants({ variantIds: lines.map(({ variantId }) => variantId) })
       const ids = yield* Effect.all(Array.from({ length: lines.length * 2 }, () => random.uuidV7()))
       const order = yield* Effect.fromResult(draft({ orderId: attempt.resourceId, memberId, lines, quotes, expectedTotal, ids }))
-      const insert = orders.insert(order, { payment: paymentWindow, placing: placingTimeout })
-      const stored = yield* Effect.andThen(attempt.begin, insert).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
+      const stored = yield* orders.insert(order, { payment: paymentWindow, placing: placingTimeout }, attempt.begin()).pipe(
+        Effect.catchTag("SqlError", Effect.die)
+      )
       yield* crashPoint("checkout.placed")
       return stored
     })

@@ -1,5 +1,4 @@
 import { Duration, Effect, Layer } from "effect"
-import { SqlClient } from "effect/sql"
 import { expire, type Order } from "@marketplace/domain/Order/Order"
 import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import { PaymentClient } from "@marketplace/service/Clients"
@@ -16,7 +15,6 @@ const lease = Duration.seconds(10)
  * It expires only after payment has sealed it; while a payment may still succeed the order is asked again after the lease.
  */
 export const Expiry = Layer.unwrap(Effect.gen(function*() {
-  const sql = yield* SqlClient.SqlClient
   const orders = yield* OrderRepository
   const payments = yield* PaymentClient
   const checkout = yield* Checkout
@@ -25,7 +23,7 @@ export const Expiry = Layer.unwrap(Effect.gen(function*() {
   const end = Effect.fn("Expiry.end")(function*(order: Order) {
     const sealed = yield* payments.SealPayments({ orderId: order.id })
     yield* crashPoint("expiry.sealed")
-    if (sealed === "SEALED") yield* orders.update(order.id, expire).pipe(sql.withTransaction)
+    if (sealed === "SEALED") yield* orders.update(order.id, expire)
   })
 
   return Sweeper.layer({

@@ -14,6 +14,7 @@ import { EnterpriseId, MemberId } from "@marketplace/domain/User/Ids"
 import * as Outbox from "@marketplace/events/Outbox"
 import * as Database from "@marketplace/postgres/Database"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import * as Write from "@marketplace/postgres/Write"
 import * as TestDatabase from "@marketplace/testing/TestDatabase"
 import { orderSchema } from "../src/Database.ts"
 import { OrderRepository } from "../src/Orders/Repository.ts"
@@ -35,7 +36,6 @@ const windows = { payment: Duration.minutes(30), placing: Duration.minutes(1) }
 
 const inserted = Effect.fnUntraced(function*(placing: Duration.Duration = windows.placing) {
   const repository = yield* OrderRepository
-  const sql = yield* SqlClient.SqlClient
   const orderId = OrderId.make(yield* uuid)
   const quotes = [
     new VariantQuote({
@@ -51,7 +51,7 @@ const inserted = Effect.fnUntraced(function*(placing: Duration.Duration = window
   const lines = quotes.map(({ variantId }) => ({ variantId, quantity: 2 }))
   const ids = [yield* uuid, yield* uuid]
   const order = yield* Effect.fromResult(draft({ orderId, memberId, lines, quotes, expectedTotal: times(price, 2), ids }))
-  yield* sql.withTransaction(repository.insert(order, { ...windows, placing }))
+  yield* repository.insert(order, { ...windows, placing }, Write.nothing)
   return order
 })
 

@@ -1,5 +1,4 @@
 import { Context, Effect, Layer, Result, Schema } from "effect"
-import { SqlClient } from "effect/sql"
 import type { Money } from "@marketplace/domain/Money"
 import type { OrderId } from "@marketplace/domain/Order/Ids"
 import type { OrderNotFound } from "@marketplace/domain/Order/Order"
@@ -13,7 +12,7 @@ import { crashPoint } from "@marketplace/postgres/CrashPoints"
 import { PaymentsGroup } from "@marketplace/schema/Payment/HttpApi"
 import type { RequestInFlight } from "@marketplace/schema/Problems"
 import { type CalleeUnavailable, OrderClient } from "@marketplace/service/Clients"
-import { type Attempt, Idempotency, operation } from "@marketplace/service/Idempotency"
+import { type Attempt, operation } from "@marketplace/service/Idempotency"
 import { PaymentGateway } from "./PaymentGateway.ts"
 import { type Attempts, PaymentRepository, unpaid } from "./Payments/Repository.ts"
 import { Settlement } from "./Payments/Settlement.ts"
@@ -62,12 +61,10 @@ export class Payments extends Context.Service<Payments, {
   readonly seal: (order: OrderId) => Effect.Effect<SealResult>
 }>()("@marketplace/payment/Payments") {
   static readonly layer = Layer.effect(Payments, Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
     const repository = yield* PaymentRepository
     const orders = yield* OrderClient
     const gateway = yield* PaymentGateway
     const settlement = yield* Settlement
-    const idempotency = yield* Idempotency
 
     const get = Effect.fn("Payments.get")((id: PaymentId, member: MemberId) =>
       Effect.filterOrFail(repository.find(id), ({ memberId }) => memberId === member, () => new PaymentNotFound({ paymentId: id }))
@@ -77,29 +74,21 @@ export class Payments extends Context.Service<Payments, {
       const { amount, payable } = yield* orders.PayableOrder({ orderId, memberId })
       if (!payable) return yield* new NotAwaitingPayment()
       const id = attempt.resourceId
-      return yield* Effect.gen(function*() {
-        yield* attempt.begin
-        // Most orders have none yet.
-        const { answer: payment } = yield* repository.update(unpaid(orderId), (attempts) =>
-          Result.map(create(attempts.order, active(attempts), { id, orderId, memberId, amount, method, provider: gateway.name }), (change) => ({
-            change,
-            answer: change.payments.find((changed) => changed.id === id)
-          })))
-        if (payment === undefined) return yield* Effect.die(new Error("the rule opened no payment"))
-        yield* idempotency.complete(creating, id, paymentView(payment, gateway.checkoutUrl))
-        return payment
-      }).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die), Effect.tap(crashPoint("payment.created")))
+      const open = (attempts: Attempts) =>
+        Result.map(create(attempts.order, active(attempts), { id, orderId, memberId, amount, method, provider: gateway.name }), ({ opened, ...change }) =>
+          ({ change, answer: opened }))
+      const begin = (payment: Payment) => Effect.map(creating.encode(paymentView(payment, gateway.checkoutUrl)), attempt.begin)
+      // Most orders have none yet.
+      const { answer } = yield* Effect.catchTag(repository.update(unpaid(orderId), open, begin), "SqlError", Effect.die)
+      yield* crashPoint("payment.created")
+      return answer
     })
 
     const claim = (attempt: Attempt<PaymentId>, known: Attempts, payment: Payment, { amount, providerPaymentKey }: Confirmation) =>
       repository.update(known, ({ order, payments }) => {
         const current = payments.find(({ id }) => id === payment.id) ?? payment
         return Result.map(confirm(order, current, providerPaymentKey, amount), (change) => ({ change, answer: undefined }))
-      }).pipe(
-        (claimed) => Effect.andThen(attempt.begin, claimed),
-        sql.withTransaction,
-        Effect.catchTag("SqlError", Effect.die)
-      )
+      }, () => Effect.sync(() => attempt.begin())).pipe(Effect.catchTag("SqlError", Effect.die))
 
     const confirmOnce = Effect.fn("Payments.confirm")(function*(attempt: Attempt<PaymentId>, confirmation: Confirmation) {
       const known = yield* repository.attemptsOf(attempt.resourceId)
@@ -132,7 +121,7 @@ export class Payments extends Context.Service<Payments, {
         repository.update(order, (attempts) => {
           const { change, result } = seal(attempts.order, active(attempts))
           return Result.succeed({ change, answer: result })
-        }).pipe(sql.withTransaction, Effect.map(({ answer }) => answer), Effect.orDie)
+        }).pipe(Effect.map(({ answer }) => answer), Effect.orDie)
       )
     })
   }))

@@ -1,4 +1,4 @@
-import { Config, Context, Effect, Layer, Logger, Schema } from "effect"
+import { Config, Context, DateTime, Effect, Layer, Logger, Schema } from "effect"
 import { HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiError, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { SqlClient } from "effect/sql"
@@ -6,6 +6,7 @@ import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import * as Database from "@marketplace/postgres/Database"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import * as Write from "@marketplace/postgres/Write"
 import { IdempotencyKeyReused, RequestInFlight, Unavailable, ValidatesRequests } from "@marketplace/schema/Problems"
 import { conventions, idempotent } from "@marketplace/schema/Requests"
 import * as TestDatabase from "../../../testing/src/TestDatabase.ts"
@@ -50,8 +51,8 @@ type Work = (attempt: Attempt<OrderId>) => Effect.Effect<ThingView, NotMade | Un
 /** How things of a name are made; each test brings its own. */
 export class Workshop extends Context.Service<Workshop, {
   readonly works: Map<string, Work>
-  /** Both in the caller's transaction. */
-  readonly insert: (id: OrderId, name: string) => Effect.Effect<void>
+  readonly insert: (id: OrderId, name: string, also?: Write.Write<RequestInFlight>) => Effect.Effect<void, RequestInFlight>
+  /** In the caller's transaction. */
   readonly finish: (id: OrderId) => Effect.Effect<ThingView>
 }>()("Workshop") {
   static readonly layer = Layer.effect(Workshop, Effect.gen(function*() {
@@ -59,13 +60,17 @@ export class Workshop extends Context.Service<Workshop, {
     const idempotency = yield* Idempotency
     return Workshop.of({
       works: new Map(),
-      insert: (id, name) => Effect.orDie(Effect.asVoid(sql`insert into thing (id, name) values (${id}, ${name})`)),
+      insert: Effect.fnUntraced(function*(id, name, also = Write.nothing) {
+        yield* sql`with made as (insert into thing (id, name) values (${id}, ${name}))
+          ${Write.parts(sql, "also", also, sql`true`)} select`.pipe(Effect.mapError(also.meaning))
+        yield* also.made
+      }, Effect.catchTag("SqlError", Effect.die)),
       finish: (id) =>
         Effect.gen(function*() {
           const [row] = yield* sql`update thing set done = true where id = ${id} returning id, name, made_at`
           const madeAt = Schema.decodeUnknownSync(Schema.DateTimeUtcFromDate)(row?.madeAt)
           const view = new ThingView({ id, name: String(row?.name), madeAt })
-          yield* idempotency.complete(making, id, view)
+          yield* Write.run(sql, yield* idempotency.complete(making, id, view))
           return view
         }).pipe(Effect.orDie)
     })
@@ -150,11 +155,22 @@ export const inOneTransaction = (name: string, before: Effect.Effect<void, NotMa
     const { finish, insert, works } = yield* Workshop
     works.set(name, (attempt) =>
       Effect.gen(function*() {
-        yield* attempt.begin
+        yield* Write.run(sql, attempt.begin())
         yield* insert(attempt.resourceId, name)
         yield* before
         return yield* finish(attempt.resourceId)
       }).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die)))
+  })
+
+/** Key, thing and answer are one statement. */
+export const inOneStatement = (name: string) =>
+  Effect.gen(function*() {
+    const { insert, works } = yield* Workshop
+    works.set(name, Effect.fnUntraced(function*(attempt) {
+      const view = new ThingView({ id: attempt.resourceId, name, madeAt: yield* DateTime.now })
+      yield* insert(attempt.resourceId, name, attempt.begin(yield* making.encode(view)))
+      return view
+    }))
   })
 
 /** The first commit stores key and thing; the second one finishes, after `between`. */
@@ -163,12 +179,7 @@ export const inSteps = (name: string, between: (attempt: Attempt<OrderId>) => Ef
     const sql = yield* SqlClient.SqlClient
     const { finish, insert, works } = yield* Workshop
     works.set(name, Effect.fnUntraced(function*(attempt) {
-      if (!attempt.resumed) {
-        yield* Effect.andThen(attempt.begin, insert(attempt.resourceId, name)).pipe(
-          sql.withTransaction,
-          Effect.catchTag("SqlError", Effect.die)
-        )
-      }
+      if (!attempt.resumed) yield* insert(attempt.resourceId, name, attempt.begin())
       yield* between(attempt)
       return yield* finish(attempt.resourceId).pipe(sql.withTransaction, Effect.catchTag("SqlError", Effect.die))
     }))

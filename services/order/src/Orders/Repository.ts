@@ -8,6 +8,7 @@ import { Order, OrderNotFound } from "@marketplace/domain/Order/Order"
 import type { MemberId } from "@marketplace/domain/User/Ids"
 import { type Origin, Outbox } from "@marketplace/events/Outbox"
 import { among } from "@marketplace/postgres/Among"
+import * as Write from "@marketplace/postgres/Write"
 import * as Row from "./Row.ts"
 import * as Timeline from "./Timeline.ts"
 
@@ -22,11 +23,13 @@ export interface Stored {
   readonly sequence: number
 }
 
-/** Where orders are kept, with their parts, their timeline and the events that tell of them. */
+/** What is to be written with what a rule made of an order. */
+export type With<E> = (order: Order) => Effect.Effect<Write.Write<E>>
+
+/** Where orders are kept, with their parts, their timeline and the events that tell of them: one change is one statement. */
 export class OrderRepository extends Context.Service<OrderRepository, {
-  /** In the caller's transaction. A sweeper looks at the order again after `placingTimeout`. */
-  readonly insert: (draft: OrderDraft, windows: { readonly payment: Duration.Duration; readonly placing: Duration.Duration }) =>
-    Effect.Effect<Stored, SqlError.SqlError>
+  /** A sweeper looks at the order again after `placing`. */
+  readonly insert: <E>(draft: OrderDraft, windows: Windows, also: Write.Write<E>) => Effect.Effect<Stored, E | SqlError.SqlError>
   readonly find: (id: OrderId) => Effect.Effect<Order, OrderNotFound>
   /** The order without its parts and lines. */
   readonly findHead: (id: OrderId) => Effect.Effect<Row.Head, OrderNotFound>
@@ -35,11 +38,12 @@ export class OrderRepository extends Context.Service<OrderRepository, {
     Effect.Effect<ReadonlyArray<Order>>
   /**
    * Reads, lets the rule decide, stores what it decided if the order is still what was read, and otherwise begins again with
-   * what it is now. In the caller's transaction, which holds the order's row lock from then on.
+   * what it is now. A transaction of the caller's holds the order's row lock from then on.
    *
    * @param from an order that was just stored is not read again unless it has changed
    */
-  readonly update: <E>(from: OrderId | Stored, rule: Rule<E>) => Effect.Effect<Order, E | OrderNotFound | SqlError.SqlError>
+  readonly update: <E, E2 = never>(from: OrderId | Stored, rule: Rule<E>, also?: With<E2>) =>
+    Effect.Effect<Order, E | E2 | OrderNotFound | SqlError.SqlError>
   /** The same for several orders, with as little work as for one. An order that is named twice fails as a unique violation. */
   readonly updateAll: <E>(changes: ReadonlyArray<{ readonly id: OrderId; readonly origin: Origin }>, rule: Rule<E>) =>
     Effect.Effect<void, E | OrderNotFound | SqlError.SqlError>
@@ -90,10 +94,7 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           select ${Row.columns(sql)} from orders o where o.id in (select id from due)`
     })
 
-    const insert = Effect.fn("OrderRepository.insert")(function*(order: OrderDraft, windows: {
-      readonly payment: Duration.Duration
-      readonly placing: Duration.Duration
-    }) {
+    const insert = Effect.fn("OrderRepository.insert")(function*<E>(order: OrderDraft, windows: Windows, also: Write.Write<E>) {
       const written = yield* sql`with inserted as (
           insert into orders (id, member_id, status, currency, total, payment_deadline, due_at)
           values (${order.id}, ${order.memberId}, ${order.status}, ${order.total.currency}, ${order.total.amount},
@@ -110,7 +111,9 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           from rows from (jsonb_to_recordset(${Row.linesJson(order)}::jsonb) as (id uuid, seller_order_id uuid, product_id uuid,
             variant_id uuid, name jsonb, unit_price bigint, quantity int, total bigint)) with ordinality),
         told as (${timeline.insert([{ orderId: order.id, scope: "order", sellerOrderId: null, from: null, to: order.status, cause: "place" }])})
-        select * from inserted`
+        ${Write.parts(sql, "also", also, sql`true`)}
+        select * from inserted`.pipe(Effect.mapError(also.meaning))
+      yield* also.made
       const { sequence, version, ...times } = yield* Effect.orDie(decodeInserted(written[0]))
       return { order: new Order({ ...order, ...times }), sequence, version }
     })
@@ -133,8 +136,12 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       page({ member, before: before ?? null, limit }).pipe(Effect.map((rows) => rows.map(({ order }) => order)), Effect.orDie)
     )
 
-    /** Gives the ids of those that are no longer of the version that was read, of which nothing is written. */
-    const store = Effect.fnUntraced(function*(decided: ReadonlyArray<Decided>) {
+    /**
+     * Gives the ids of those that are no longer of the version that was read, of which nothing is written.
+     *
+     * @param also goes with the one order that is decided
+     */
+    const store = Effect.fnUntraced(function*<E>(decided: ReadonlyArray<Decided>, also: Write.Write<E>) {
       const next = JSON.stringify(decided.map(({ change: { events, state }, stored: { sequence, version } }) => ({
         id: state.id,
         version,
@@ -148,6 +155,8 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           .filter(({ status }, index) => status !== order.sellerOrders[index]?.status)
           .map(({ id, status }) => ({ id, order_id: order.id, status }))
       ))
+      const events = yield* outbox.tell(...decided.map(({ change: { events }, origin, stored: { sequence } }) =>
+        ({ after: sequence, events, origin })))
       const steps = decided.flatMap(({ change: { events }, stored: { order } }) => Timeline.stepsOf(order.id, events, order.status))
       const written = yield* sql<{ readonly id: OrderId }>`with changed as (
           update orders o set status = n.status, rejection = n.rejection, sequence = n.sequence, version = o.version + 1,
@@ -160,15 +169,15 @@ export class OrderRepository extends Context.Service<OrderRepository, {
           from changed, jsonb_to_recordset(${parts}::jsonb) as m (id uuid, order_id uuid, status text)
           where s.id = m.id and s.order_id = m.order_id and m.order_id = changed.id),
         told as (${timeline.insert(steps, sql`changed`)})
-        select id from changed`
+        ${Write.parts(sql, "event", events, sql`stream_key in (select id::text from changed)`)}
+        ${Write.parts(sql, "also", also, sql`exists (select from changed)`)}
+        select id from changed`.pipe(Effect.mapError(also.meaning))
+      if (written.length > 0) yield* Effect.andThen(events.made, also.made)
       const ids = new Set(written.map(({ id }) => id))
-      yield* outbox.append(...decided.flatMap(({ change: { events }, origin, stored: { order: { id }, sequence } }) =>
-        ids.has(id) ? [{ after: sequence, events, origin }] : []))
       return new Set(decided.map(({ stored: { order } }) => order.id).filter((id) => !ids.has(id)))
     })
 
     const readAll = Effect.fnUntraced(function*(wanted: ReadonlyArray<Wanted>) {
-      if (wanted.length === 0) return []
       const rows = yield* Effect.catchTag(byIds(wanted.map(({ id }) => id)), "SchemaError", Effect.die)
       const stored = new Map(rows.map((row) => [row.order.id, row]))
       return yield* Effect.forEach(wanted, ({ id, origin }) => {
@@ -177,28 +186,28 @@ export class OrderRepository extends Context.Service<OrderRepository, {
       })
     })
 
-    /** Begins again with those that somebody else has changed since they were read. */
-    const decideAll = Effect.fnUntraced(function*<E>(read: ReadonlyArray<Read>, rule: Rule<E>) {
-      const states = new Map<OrderId, Order>()
-      let open = read
-      while (open.length > 0) {
-        const decided = yield* Effect.forEach(open, ({ origin, stored }) =>
-          Effect.map(Effect.fromResult(rule(stored.order)), (change) => ({ stored, change, origin })))
-        for (const { change: { state } } of decided) states.set(state.id, state)
-        const outrun = yield* store(decided)
-        open = yield* readAll(open.flatMap(({ origin, stored: { order: { id } } }) => outrun.has(id) ? [{ id, origin }] : []))
+    const update = Effect.fn("OrderRepository.update")(function*<E, E2 = never>(
+      from: OrderId | Stored,
+      rule: Rule<E>,
+      also: With<E2> = () => Effect.succeed(Write.nothing)
+    ) {
+      let stored = typeof from === "string" ? yield* read(from) : from
+      while (true) {
+        const change = yield* Effect.fromResult(rule(stored.order))
+        const outrun = yield* store([{ stored, change, origin: undefined }], yield* also(change.state))
+        if (outrun.size === 0) return change.state
+        stored = yield* read(stored.order.id)
       }
-      return states
-    })
-
-    const update = Effect.fn("OrderRepository.update")(function*<E>(from: OrderId | Stored, rule: Rule<E>) {
-      const stored = typeof from === "string" ? yield* read(from) : from
-      const states = yield* decideAll([{ stored, origin: undefined }], rule)
-      return states.get(stored.order.id) ?? stored.order
     })
 
     const updateAll = Effect.fn("OrderRepository.updateAll")(function*<E>(wanted: ReadonlyArray<Wanted>, rule: Rule<E>) {
-      yield* decideAll(yield* readAll(wanted), rule)
+      let open = wanted
+      while (open.length > 0) {
+        const decided = yield* Effect.forEach(yield* readAll(open), ({ origin, stored }) =>
+          Effect.map(Effect.fromResult(rule(stored.order)), (change) => ({ stored, change, origin })))
+        const outrun = yield* store(decided, Write.nothing)
+        open = open.filter(({ id }) => outrun.has(id))
+      }
     })
 
     const claimDue = Effect.fn("OrderRepository.claimDue")((limit: number, lease: Duration.Duration) =>
@@ -207,6 +216,11 @@ export class OrderRepository extends Context.Service<OrderRepository, {
 
     return OrderRepository.of({ insert, find, findHead, list, update, updateAll, claimDue })
   }))
+}
+
+interface Windows {
+  readonly payment: Duration.Duration
+  readonly placing: Duration.Duration
 }
 
 interface Wanted {

@@ -1,4 +1,4 @@
-import { type Cause, Context, Duration, Effect, Layer, type Result, Schema } from "effect"
+import { type Cause, Context, Duration, Effect, Layer, Result, Schema } from "effect"
 import { SecureRandom } from "effect/crypto"
 import { SqlClient, SqlError, SqlSchema, type Statement } from "effect/sql"
 import { OrderId } from "@marketplace/domain/Order/Ids"
@@ -7,6 +7,7 @@ import { OrderPayments, type Payment, type PaymentChange, PaymentNotFound } from
 import { type Refund, type RefundChange, RefundStatus } from "@marketplace/domain/Payment/Refund"
 import type { MemberId } from "@marketplace/domain/User/Ids"
 import { Outbox } from "@marketplace/events/Outbox"
+import * as Write from "@marketplace/postgres/Write"
 import {
   entriesJson, inSeconds, OrderRow, paymentJson, PaymentRow, paymentsJson, refundJson, RefundRow, refundsJson, transfersJson, type Written
 } from "./Row.ts"
@@ -38,7 +39,15 @@ export interface Due {
 }
 
 /** Decides what becomes of an order's payments; pure, since it runs again when somebody else was faster. */
-export type Rule<A, E> = (attempts: Attempts) => Result.Result<{ readonly change: PaymentChange; readonly answer: A }, E>
+export type Rule<A, E> = (attempts: Attempts) => Result.Result<Decision<A>, E>
+
+export interface Decision<A> {
+  readonly change: PaymentChange
+  readonly answer: A
+}
+
+/** What is to be written with what a rule decided, and answered. */
+export type With<A, E> = (answer: A) => Effect.Effect<Write.Write<E>>
 
 export interface Updated<A> {
   readonly answer: A
@@ -50,10 +59,11 @@ export interface Updated<A> {
 export class PaymentRepository extends Context.Service<PaymentRepository, {
   /**
    * Lets the rule decide about what is known, or read where nothing is; stores what it decided if that is still how the
-   * attempts are, and otherwise, or when the rule refuses, begins again with what they are now. In the caller's transaction,
-   * which holds the row lock of the order's attempts from then on.
+   * attempts are, and otherwise, or when the rule refuses, begins again with what they are now. One statement, with what
+   * `also` gives.
    */
-  readonly update: <A, E>(known: OrderId | Attempts, rule: Rule<A, E>) => Effect.Effect<Updated<A>, E | SqlError.SqlError>
+  readonly update: <A, E, E2 = never>(known: OrderId | Attempts, rule: Rule<A, E>, also?: With<A, E2>) =>
+    Effect.Effect<Updated<A>, E | E2 | SqlError.SqlError>
   /** All attempts of the order that the payment is for. */
   readonly attemptsOf: (id: PaymentId) => Effect.Effect<Attempts, PaymentNotFound>
   readonly find: (id: PaymentId) => Effect.Effect<Payment, PaymentNotFound>
@@ -67,7 +77,7 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
   /** The provider answers again: has every UNKNOWN attempt and every refund that waits looked at now. */
   readonly hastenUnknown: Effect.Effect<void>
   readonly refundsOf: (order: OrderId, member: MemberId) => Effect.Effect<ReadonlyArray<Refund>>
-  /** The same for a refund, in a transaction of its own. */
+  /** The same for a refund. */
   readonly updateRefund: <E>(refund: Refund, rule: (current: Refund) => Result.Result<RefundChange, E>) => Effect.Effect<Refund, E>
   readonly claimDueRefunds: (limit: number, lease: Duration.Duration) => Effect.Effect<ReadonlyArray<{ readonly refund: Refund; readonly looks: number }>>
   readonly postponeRefund: (id: RefundId, seconds: number) => Effect.Effect<void>
@@ -96,9 +106,12 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
     /** Left out where there is nothing to write: PostgreSQL would open its tables and indexes all the same. */
     const part = (rows: ReadonlyArray<unknown>, write: () => Statement.Fragment) => rows.length === 0 ? sql`` : sql`, ${write()}`
 
+    const isHead = sql`exists (select from head)`
+
     /** False when the order's attempts are no longer what was read; nothing is written then. */
-    const store = Effect.fnUntraced(function*({ sequence, version }: { readonly sequence: number; readonly version: number }, change: Written) {
-      const { events, order, transfers } = change
+    const store = Effect.fnUntraced(function*<E>({ sequence, version }: Attempts, change: Written, also: Write.Write<E>) {
+      const { order, transfers } = change
+      const events = yield* outbox.tell({ after: sequence, events: change.events })
       const bookings = yield* Effect.forEach(transfers, (transfer) => Effect.map(random.uuidV7(), (id) => ({ ...transfer, id })))
       const payments = part(change.payments, () => sql`
         attempts as (
@@ -126,33 +139,42 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
           from head, jsonb_to_recordset(${entriesJson(bookings)}::jsonb) as (transfer_id uuid, account text, amount bigint, currency text))`)
       const written = yield* sql`with head as (
           insert into order_payments as o (order_id, sealed, active_id, sequence, version)
-          values (${order.orderId}, ${order.sealed}, ${order.activeId}, ${sequence + events.length}, 1)
+          values (${order.orderId}, ${order.sealed}, ${order.activeId}, ${sequence + change.events.length}, 1)
           on conflict (order_id) do update
             set sealed = excluded.sealed, active_id = excluded.active_id, sequence = excluded.sequence, version = o.version + 1
             where o.version = ${version}
           returning order_id)${payments}${refunds}${ledger}
-        select order_id from head`
+          ${Write.parts(sql, "event", events, isHead)}${Write.parts(sql, "also", also, isHead)}
+        select order_id from head`.pipe(Effect.mapError(also.meaning))
       if (written.length === 0) return false
-      yield* outbox.append({ after: sequence, events })
+      yield* Effect.andThen(events.made, also.made)
       return true
     })
 
     /** Nothing where the attempts are no longer these. */
-    const decide = Effect.fnUntraced(function*<A, E>(attempts: Attempts, rule: Rule<A, E>) {
-      const { answer, change } = yield* Effect.fromResult(rule(attempts))
-      const stored = yield* store(attempts, { ...change, refunds: change.refunds.map((refund) => ({ ...refund, due: 0 })) })
+    const write = Effect.fnUntraced(function*<A, E2>(attempts: Attempts, { answer, change }: Decision<A>, also: With<A, E2>) {
+      const written = { ...change, refunds: change.refunds.map((refund) => ({ ...refund, due: 0 })) }
+      const stored = yield* store(attempts, written, yield* also(answer))
       return stored ? { answer, attempts: after(attempts, change) } : undefined
     })
 
-    const update = Effect.fn("PaymentRepository.update")(function*<A, E>(known: OrderId | Attempts, rule: Rule<A, E>) {
+    const update = Effect.fn("PaymentRepository.update")(function*<A, E, E2 = never>(
+      known: OrderId | Attempts,
+      rule: Rule<A, E>,
+      also: With<A, E2> = () => Effect.succeed(Write.nothing)
+    ) {
       // What is known may be outdated: that the rule refuses it says nothing yet.
-      let updated = typeof known === "string" ? undefined : yield* decide(known, rule).pipe(
-        Effect.catchIf((error) => !SqlError.isSqlError(error), () => Effect.undefined)
-      )
-      while (updated === undefined) {
-        updated = yield* decide(yield* current(typeof known === "string" ? known : known.order.orderId), rule)
+      if (typeof known !== "string") {
+        const decision = rule(known)
+        const updated = Result.isFailure(decision) ? undefined : yield* write(known, decision.success, also)
+        if (updated !== undefined) return updated
       }
-      return updated
+      const id = typeof known === "string" ? known : known.order.orderId
+      while (true) {
+        const attempts = yield* current(id)
+        const updated = yield* write(attempts, yield* Effect.fromResult(rule(attempts)), also)
+        if (updated !== undefined) return updated
+      }
     })
 
     const payment = SqlSchema.findOne({
@@ -232,9 +254,10 @@ export class PaymentRepository extends Context.Service<PaymentRepository, {
             const { events, refund: next, transfers } = yield* Effect.fromResult(rule(yield* currentRefund(refund)))
             const booked = transfers.map((transfer) => ({ ...transfer, paymentId: next.paymentId, refundId: next.id }))
             const refunds = [{ ...next, due: refundIsOpen(next) ? submissionLease : null }]
-            if (yield* store(attempts, { order: attempts.order, payments: [], refunds, transfers: booked, events })) return next
+            const written = { order: attempts.order, payments: [], refunds, transfers: booked, events }
+            if (yield* store(attempts, written, Write.nothing)) return next
           }
-        }).pipe(sql.withTransaction, Effect.catchIf(SqlError.isSqlError, Effect.die))
+        }).pipe(Effect.catchIf(SqlError.isSqlError, Effect.die))
       ),
       claimDueRefunds: Effect.fn("PaymentRepository.claimDueRefunds")((limit, lease) =>
         claimRefunds({ limit, lease: Duration.toSeconds(lease) }).pipe(Effect.orDie)

@@ -1,8 +1,8 @@
 import { Context, Effect, Layer, Result } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { SqlClient } from "effect/sql"
 import { PaymentId, RefundId } from "@marketplace/domain/Payment/Ids"
 import { type Finding, type OrderPayments, type Payment, type PaymentChange, settle } from "@marketplace/domain/Payment/Payment"
+import * as Write from "@marketplace/postgres/Write"
 import { PaymentsGroup } from "@marketplace/schema/Payment/HttpApi"
 import { Idempotency, operation } from "@marketplace/service/Idempotency"
 import { PaymentGateway } from "../PaymentGateway.ts"
@@ -25,28 +25,24 @@ export class Settlement extends Context.Service<Settlement, {
   readonly change: (payment: Payment, rule: Rule, known?: Attempts) => Effect.Effect<Payment>
 }>()("@marketplace/payment/Settlement") {
   static readonly layer = Layer.effect(Settlement, Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
     const repository = yield* PaymentRepository
     const idempotency = yield* Idempotency
     const gateway = yield* PaymentGateway
     const random = yield* SecureRandom.SecureRandom
+
+    const answered = (settled: Payment) => {
+      const answer = confirmationAnswer(settled, gateway.checkoutUrl)
+      if (answer !== undefined) return idempotency.complete(confirming, settled.id, answer)
+      // never sent: the same key may confirm anew
+      return Effect.succeed(settled.status === "READY" ? idempotency.forget(confirming, settled.id) : Write.nothing)
+    }
 
     const change = Effect.fn("Settlement.change")((payment: Payment, rule: Rule, known?: Attempts) =>
       repository.update(known ?? payment.orderId, ({ order, payments }) => {
         const current = payments.find(({ id }) => id === payment.id) ?? payment
         const changed = rule(order, current)
         return Result.succeed({ change: changed, answer: changed.payments.find(({ id }) => id === payment.id) ?? current })
-      }).pipe(
-        Effect.map(({ answer }) => answer),
-        Effect.tap((settled) => {
-          const answer = confirmationAnswer(settled, gateway.checkoutUrl)
-          if (answer !== undefined) return idempotency.complete(confirming, settled.id, answer)
-          // never sent: the same key may confirm anew
-          return settled.status === "READY" ? idempotency.forget(confirming, settled.id) : Effect.void
-        }),
-        sql.withTransaction,
-        Effect.orDie
-      )
+      }, answered).pipe(Effect.map(({ answer }) => answer), Effect.orDie)
     )
 
     return Settlement.of({

@@ -6,6 +6,7 @@ import { ProductId, type VariantId } from "@marketplace/domain/Product/Ids"
 import { Product, ProductNotFound } from "@marketplace/domain/Product/Product"
 import { Outbox } from "@marketplace/events/Outbox"
 import { among } from "@marketplace/postgres/Among"
+import * as Write from "@marketplace/postgres/Write"
 import { ProductRepository, type Rule } from "./Repository.ts"
 
 /** The catalogue in product's own schema, events in its outbox. */
@@ -27,13 +28,16 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
   })
 
   const insert = Effect.fn("ProductRepository.insert")(function*({ events, state }: Change<Product, ProductEvent>) {
-    const inserted = yield* sql`
-      insert into product (id, enterprise_id, seller, name, description, status, variants, variant_ids, sequence)
-      select id, "enterpriseId", seller, name, description, status, variants, "variantIds", sequence
-      from ${yield* recordset([{ state, sequence: events.length }])}
-      on conflict (id) do nothing returning id`
-    if (inserted.length > 0) yield* outbox.append({ after: 0, events })
-  }, sql.withTransaction, Effect.orDie)
+    const told = yield* outbox.tell({ after: 0, events })
+    const inserted = yield* sql`with made as (
+        insert into product (id, enterprise_id, seller, name, description, status, variants, variant_ids, sequence)
+        select id, "enterpriseId", seller, name, description, status, variants, "variantIds", sequence
+        from ${yield* recordset([{ state, sequence: events.length }])}
+        on conflict (id) do nothing returning id)
+        ${Write.parts(sql, "event", told, sql`exists (select from made)`)}
+      select id from made`
+    if (inserted.length > 0) yield* told.made
+  }, Effect.orDie)
 
   const active = SqlSchema.findAll({
     Request: Schema.Struct({ before: Schema.NullOr(Schema.String), limit: Schema.Int }),
@@ -75,14 +79,16 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
     const next = yield* recordset(decided.map(({ change: { events, state }, row: { sequence, version } }) =>
       ({ state, sequence: sequence + events.length, version })
     ))
-    const written = yield* sql<{ readonly id: ProductId }>`
+    const told = yield* outbox.tell(...decided.map(({ change: { events }, row: { sequence } }) => ({ after: sequence, events })))
+    const written = yield* sql<{ readonly id: ProductId }>`with changed as (
       update product p set enterprise_id = n."enterpriseId", seller = n.seller, name = n.name, description = n.description,
         status = n.status, variants = n.variants, variant_ids = n."variantIds", sequence = n.sequence, version = p.version + 1
       from ${next}
-      where p.id = n.id and p.version = n.version and ${among(sql, "p.id", decided.map(({ row: { id } }) => id))} returning p.id`
+      where p.id = n.id and p.version = n.version and ${among(sql, "p.id", decided.map(({ row: { id } }) => id))} returning p.id)
+      ${Write.parts(sql, "event", told, sql`stream_key in (select id::text from changed)`)}
+      select id from changed`
+    if (written.length > 0) yield* told.made
     const ids = new Set(written.map(({ id }) => id))
-    const stored = decided.filter(({ row: { id } }) => ids.has(id))
-    yield* outbox.append(...stored.map(({ change: { events }, row: { sequence } }) => ({ after: sequence, events })))
     return new Set(decided.map(({ row: { id } }) => id).filter((id) => !ids.has(id)))
   })
 
@@ -100,9 +106,7 @@ export const layer = Layer.effect(ProductRepository, Effect.gen(function*() {
         states.set(id, change.state)
         if (change.state !== current || change.events.length > 0) decided.push({ row, change })
       }
-      // what tells nothing is one statement, and needs no transaction of its own
-      const isSilent = decided.every(({ change }) => change.events.length === 0)
-      const outrun = yield* Effect.orDie(isSilent ? store(decided) : sql.withTransaction(store(decided)))
+      const outrun = yield* Effect.orDie(store(decided))
       open = open.filter(({ id }) => outrun.has(id))
     }
     return states

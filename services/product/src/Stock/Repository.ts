@@ -5,6 +5,7 @@ import type { ProductId, VariantId } from "@marketplace/domain/Product/Ids"
 import { commit, hold, OutOfStock, release, Reservation, Stock, type StockChange } from "@marketplace/domain/Product/Stock"
 import { type Origin, Outbox } from "@marketplace/events/Outbox"
 import { among } from "@marketplace/postgres/Among"
+import * as Write from "@marketplace/postgres/Write"
 
 /** Units that an order wants of one variant. */
 export interface Wanted {
@@ -45,20 +46,27 @@ export class StockRepository extends Context.Service<StockRepository, {
     const outbox = yield* Outbox
     const inSeconds = (duration: Duration.Duration) => sql`now() + ${Duration.toSeconds(duration)}::float8 * interval '1 second'`
 
-    const lock = SqlSchema.findAll({
-      Request: Schema.Array(Schema.String),
-      Result: Stock,
-      execute: (ids) =>
-        sql`select variant_id, product_id, on_hand, held, committed, consumed, sequence from stock
-          where ${sql.in("variant_id", ids)} order by variant_id for update`
+    const stock = sql.literal(`jsonb_build_object('variantId', s.variant_id, 'productId', s.product_id, 'onHand', s.on_hand,
+      'held', s.held, 'committed', s.committed, 'consumed', s.consumed, 'sequence', s.sequence)`)
+
+    /** Makes the order's reservation and locks the variants; neither, if there is one already. */
+    const opening = SqlSchema.findOne({
+      Request: Schema.Struct({ order: OrderId, variants: Schema.Array(Schema.String), review: Schema.Duration }),
+      Result: Schema.Struct({ made: Schema.Boolean, stocks: Schema.Array(Stock) }),
+      execute: ({ order, review, variants }) =>
+        sql`with made as (
+            insert into reservation_order (order_id, status, due_at) values (${order}, 'HELD', ${inSeconds(review)})
+            on conflict do nothing returning order_id),
+          locked as materialized (
+            select s.* from stock s where exists (select from made) and ${among(sql, "variant_id", variants)}
+            order by variant_id for update)
+          select exists (select from made) as made, coalesce((select jsonb_agg(${stock}) from locked s), '[]') as stocks`
     })
     const reserved = SqlSchema.findAll({
       Request: Schema.Array(Schema.String),
       Result: Schema.Struct({ orderId: OrderId, stock: Stock, reservation: Reservation }),
       execute: (ids) =>
-        sql`select r.order_id,
-            jsonb_build_object('variantId', s.variant_id, 'productId', s.product_id, 'onHand', s.on_hand, 'held', s.held,
-              'committed', s.committed, 'consumed', s.consumed, 'sequence', s.sequence) as stock,
+        sql`select r.order_id, ${stock} as stock,
             jsonb_build_object('variantId', r.variant_id, 'held', r.held, 'committed', r.committed, 'consumed', r.consumed,
               'released', r.released, 'restocked', r.restocked) as reservation
           from reservation r join stock s using (variant_id) where ${among(sql, "r.order_id", ids)}
@@ -77,6 +85,9 @@ export class StockRepository extends Context.Service<StockRepository, {
         quantity: kind === "HOLD" ? reservation.held : kind === "COMMIT" ? reservation.committed : reservation.released
       })))
       const stocks = new Map(changes.map(({ change: { stock } }) => [stock.variantId, stock]))
+      const told = yield* outbox.tell(...changes.map(({ change: { event, stock }, origin }) =>
+        ({ after: stock.sequence - 1, events: [event], origin })
+      ))
       yield* sql`with move as (
           select * from jsonb_to_recordset(${moves}::jsonb) as m (order_id uuid, variant_id uuid, held int, committed int,
             released int, quantity int)),
@@ -88,12 +99,11 @@ export class StockRepository extends Context.Service<StockRepository, {
         moved as (
           insert into stock_movement (variant_id, order_id, kind, quantity)
           select variant_id, order_id, ${kind}, quantity from move)
+          ${Write.parts(sql, "event", told, sql`true`)}
         update stock s set held = n.held, committed = n.committed, sequence = n.sequence
         from jsonb_to_recordset(${JSON.stringify([...stocks.values()])}::jsonb) as n ("variantId" uuid, held int, committed int, sequence int)
         where s.variant_id = n."variantId" and ${among(sql, "s.variant_id", [...stocks.keys()])}`
-      yield* outbox.append(...changes.map(({ change: { event, stock }, origin }) =>
-        ({ after: stock.sequence - 1, events: [event], origin })
-      ))
+      yield* told.made
     })
 
     const holdAll = Effect.fn("StockRepository.hold")(function*(
@@ -101,16 +111,15 @@ export class StockRepository extends Context.Service<StockRepository, {
       wanted: ReadonlyArray<Wanted>,
       review: Duration.Duration
     ) {
-      const made = yield* sql`insert into reservation_order (order_id, status, due_at)
-        values (${order}, 'HELD', ${inSeconds(review)}) on conflict do nothing returning order_id`
-      if (made.length === 0) {
-        // a statement of its own: the insert may have waited for whoever made the row, and does not see it
+      const quantities = new Map<VariantId, number>()
+      for (const { quantity, variantId } of wanted) quantities.set(variantId, (quantities.get(variantId) ?? 0) + quantity)
+      const { made, stocks: locked } = yield* opening({ order, variants: [...quantities.keys()], review })
+      if (!made) {
+        // a statement of its own: that one may have waited for whoever made the row, and does not see it
         const [standing] = yield* sql<{ status: string }>`select status from reservation_order where order_id = ${order}`
         return standing?.status === "RELEASED" ? yield* new ReservationReleased({ orderId: order }) : undefined
       }
-      const quantities = new Map<VariantId, number>()
-      for (const { quantity, variantId } of wanted) quantities.set(variantId, (quantities.get(variantId) ?? 0) + quantity)
-      const stocks = new Map((yield* lock([...quantities.keys()])).map((stock) => [stock.variantId, stock]))
+      const stocks = new Map(locked.map((stock) => [stock.variantId, stock]))
       const changes: Array<Stored> = []
       for (const [variantId, quantity] of quantities) {
         const stock = stocks.get(variantId)
@@ -118,7 +127,7 @@ export class StockRepository extends Context.Service<StockRepository, {
         changes.push({ orderId: order, change: yield* Effect.fromResult(hold(stock, quantity)) })
       }
       yield* store("HOLD", changes)
-    }, sql.withTransaction, Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die }))
+    }, sql.withTransaction, Effect.catchTags({ SqlError: Effect.die, SchemaError: Effect.die, NoSuchElementError: Effect.die }))
 
     const end = Effect.fnUntraced(function*(kind: Kind, orders: ReadonlyArray<Ended>, rule: typeof commit | typeof release) {
       const origins = new Map(orders.map(({ orderId, origin }) => [orderId, origin]))

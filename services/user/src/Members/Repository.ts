@@ -5,6 +5,7 @@ import type { UserEvent } from "@marketplace/domain/User/Events"
 import { MemberId } from "@marketplace/domain/User/Ids"
 import { Email, Member } from "@marketplace/domain/User/Member"
 import { Outbox } from "@marketplace/events/Outbox"
+import * as Write from "@marketplace/postgres/Write"
 
 /** A member with what only the user service may see of it. */
 export interface Kept {
@@ -41,10 +42,13 @@ export class MemberRepository extends Context.Service<MemberRepository, {
 
     return MemberRepository.of({
       insert: Effect.fn("MemberRepository.insert")(function*({ events, state }, passwordHash) {
-        const inserted = yield* sql`insert into member ${sql.insert({ ...state, passwordHash, sequence: events.length })}
-          on conflict do nothing returning id`
-        if (inserted.length > 0) yield* outbox.append({ after: 0, events })
-      }, sql.withTransaction, Effect.orDie),
+        const told = yield* outbox.tell({ after: 0, events })
+        const inserted = yield* sql`with made as (
+            insert into member ${sql.insert({ ...state, passwordHash, sequence: events.length })} on conflict do nothing returning id)
+            ${Write.parts(sql, "event", told, sql`exists (select from made)`)}
+          select id from made`
+        if (inserted.length > 0) yield* told.made
+      }, Effect.orDie),
       byEmail: Effect.fn("MemberRepository.byEmail")((email) => byEmail(email).pipe(Effect.map(Option.map(kept)), Effect.orDie)),
       byId: Effect.fn("MemberRepository.byId")((id) => byId(id).pipe(Effect.map(Option.map(kept)), Effect.orDie)),
       countPurchases: Effect.fn("MemberRepository.countPurchases")((ids) =>
