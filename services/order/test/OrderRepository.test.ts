@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Logger, Result } from "effect"
 import { SecureRandom } from "effect/crypto"
-import { SqlClient, SqlError } from "effect/sql"
+import { SqlClient, SqlError, type Statement } from "effect/sql"
 import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { Money, times } from "@marketplace/domain/Money"
 import { draft, VariantQuote } from "@marketplace/domain/Order/Checkout"
@@ -34,7 +34,7 @@ const price = new Money({ amount: 12_000, currency: "KRW" })
 const memberId = MemberId.make("01890a5d-ac96-774b-bcce-b302099a8057")
 const windows = { payment: Duration.minutes(30), placing: Duration.minutes(1) }
 
-const inserted = Effect.fnUntraced(function*(placing: Duration.Duration = windows.placing) {
+const storedOrder = Effect.fnUntraced(function*(placing: Duration.Duration = windows.placing) {
   const repository = yield* OrderRepository
   const orderId = OrderId.make(yield* uuid)
   const quotes = [
@@ -51,16 +51,24 @@ const inserted = Effect.fnUntraced(function*(placing: Duration.Duration = window
   const lines = quotes.map(({ variantId }) => ({ variantId, quantity: 2 }))
   const ids = [yield* uuid, yield* uuid]
   const order = yield* Effect.fromResult(draft({ orderId, memberId, lines, quotes, expectedTotal: times(price, 2), ids }))
-  yield* repository.insert(order, { ...windows, placing }, Write.nothing)
-  return order
+  return yield* repository.insert(order, { ...windows, placing }, Write.nothing)
 })
+
+const inserted = (placing?: Duration.Duration) => Effect.map(storedOrder(placing), ({ order }) => order)
+
+/** A line in the order's timeline. */
+const note = (sql: SqlClient.SqlClient, id: OrderId) => (when: Statement.Fragment) =>
+  sql`insert into order_timeline (order_id, scope, to_status, cause) select ${id}::uuid, 'order', 'X', 'note' where ${when}`
+
+const noted = (id: OrderId) =>
+  SqlClient.SqlClient.use((sql) => sql`select from order_timeline where order_id = ${id} and cause = 'note'`)
 
 layer(World, { excludeTestServices: true })("the repository of orders", (it) => {
   it.effect("gives back what was stored", () => Effect.gen(function*() {
     const repository = yield* OrderRepository
-    const { id, ...drafted } = yield* inserted()
-    const { createdAt, paymentDeadline, ...stored } = yield* repository.find(id)
-    assert.deepStrictEqual({ ...stored }, { ...drafted, id })
+    const drafted = yield* inserted()
+    const { paymentDeadline, createdAt } = yield* repository.find(drafted.id)
+    assert.deepStrictEqual(yield* repository.find(drafted.id), drafted)
     assert.strictEqual(paymentDeadline.epochMilliseconds - createdAt.epochMilliseconds, 30 * 60_000)
   }))
 
@@ -93,6 +101,38 @@ layer(World, { excludeTestServices: true })("the repository of orders", (it) => 
     const entries = yield* sql<{ readonly toStatus: string }>`
       select to_status from order_timeline where order_id = ${id} order by position`
     assert.deepStrictEqual(entries.map(({ toStatus }) => toStatus), ["PLACING", "AWAITING_PAYMENT", "PLACED", "PAID"])
+  }))
+
+  it.effect("writes what goes with a change as often as the change, although it is decided again", () => Effect.gen(function*() {
+    const repository = yield* OrderRepository
+    const sql = yield* SqlClient.SqlClient
+    const stored = yield* storedOrder()
+    const { id } = stored.order
+    yield* repository.update(id, reserved)
+    const looks: Array<Order["status"]> = []
+    const also = (order: Order) => Effect.sync((): Write.Write => {
+      looks.push(order.status)
+      return { ...Write.nothing, statements: [note(sql, id)] }
+    })
+    // `stored` is not what the order is any more.
+    yield* repository.update(stored, (order) => Result.succeed({ state: order, events: [] }), also)
+    assert.deepStrictEqual([looks, (yield* noted(id)).length], [["PLACING", "AWAITING_PAYMENT"], 1])
+  }))
+
+  it.effect("changes nothing when what goes with it fails, and gives its meaning", () => Effect.gen(function*() {
+    const repository = yield* OrderRepository
+    const sql = yield* SqlClient.SqlClient
+    const { id } = (yield* storedOrder()).order
+    const before = yield* sql`select status, version, sequence from orders where id = ${id}`
+    const again: Write.Write<string> = {
+      statements: [note(sql, id), (when) => sql`insert into orders select * from orders where id = ${id} and ${when}`],
+      meaning: ({ reason }) => reason._tag === "UniqueViolation" ? reason.constraint : "another",
+      made: Effect.die("nothing was made")
+    }
+    const refused = yield* Effect.flip(repository.update(id, reserved, () => Effect.succeed(again)))
+    assert.strictEqual(refused, "orders_pkey")
+    assert.deepStrictEqual(yield* sql`select status, version, sequence from orders where id = ${id}`, before)
+    assert.deepStrictEqual([yield* noted(id), yield* sql`select from outbox where stream_key = ${id}`], [[], []])
   }))
 
   it.effect("changes many orders at once, each once, and tells of each why", () => Effect.gen(function*() {

@@ -22,6 +22,9 @@ export class Faults extends Context.Service<Faults, {
   static readonly layer = Layer.effect(Faults, Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const state = yield* Ref.make<typeof Switch.Type>({ down: false, applied: 0 })
+    // Most payments have none, and need not be looked up at each call.
+    const afflicted = new Set((yield* sql<{ readonly orderId: string }>`select distinct order_id from fault where applied < times`)
+      .map(({ orderId }) => orderId))
 
     const rows = (statement: Statement.Statement<unknown>) =>
       SqlSchema.findAll({ Request: Schema.Void, Result: PlannedFault, execute: () => statement })(undefined).pipe(Effect.orDie)
@@ -31,9 +34,11 @@ export class Faults extends Context.Service<Faults, {
       return { faults: yield* rows(planned) }
     })
 
-    const insert = (order: PaymentId, planned: ReadonlyArray<Plan>) =>
-      Effect.forEach(planned.entries(), ([ordinal, one]) =>
+    const insert = Effect.fnUntraced(function*(order: PaymentId, planned: ReadonlyArray<Plan>) {
+      if (planned.length > 0) afflicted.add(order)
+      yield* Effect.forEach(planned.entries(), ([ordinal, one]) =>
         sql`insert into fault ${sql.insert({ ...one, orderId: order, ordinal })} on conflict do nothing`, { discard: true })
+    })
 
     return Faults.of({
       plan: Effect.fn("Faults.plan")(function*(order, planned) {
@@ -54,6 +59,7 @@ export class Faults extends Context.Service<Faults, {
       script,
 
       strike: Effect.fn("Faults.strike")(function*(order, stage) {
+        if (!afflicted.has(order)) return undefined
         const [struck] = yield* rows(
           sql`update fault set applied = applied + 1 where (order_id, ordinal) = (
               select order_id, ordinal from fault
