@@ -76,7 +76,7 @@ layer(World, { excludeTestServices: true })("the repository of orders", (it) => 
     const repository = yield* OrderRepository
     const sql = yield* SqlClient.SqlClient
     const { id } = yield* inserted()
-    yield* sql.withTransaction(repository.update(id, reserved))
+    yield* repository.update(id, reserved)
     const [paid, commit] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
     const holder = yield* repository.update(id, pay).pipe(
       Effect.tap(() => Effect.andThen(Deferred.succeed(paid, undefined), Deferred.await(commit))),
@@ -139,7 +139,7 @@ layer(World, { excludeTestServices: true })("the repository of orders", (it) => 
     const repository = yield* OrderRepository
     const sql = yield* SqlClient.SqlClient
     const orders = yield* Effect.replicateEffect(inserted(), 5)
-    for (const { id } of orders) yield* sql.withTransaction(repository.update(id, reserved))
+    for (const { id } of orders) yield* repository.update(id, reserved)
     const changes = yield* Effect.forEach(orders, ({ id }) => Effect.map(uuid, (causeId) => ({ id, origin: { causeId, traceparent: null } })))
     const pays = (some: typeof changes) => Effect.result(sql.withTransaction(repository.updateAll(some, pay)))
     const [left, right] = yield* Effect.all([pays(changes.slice(0, 3)), pays(changes.slice(2).toReversed())], { concurrency: 2 })
@@ -159,7 +159,7 @@ layer(World, { excludeTestServices: true })("the repository of orders", (it) => 
       new Map(done.map(({ id, origin }) => [id as string, [[2, 3], [origin.causeId]]]))
     )
     const [untouched] = changes.filter((one) => !done.includes(one))
-    const twice = yield* Effect.flip(sql.withTransaction(repository.updateAll([untouched!, untouched!], pay)))
+    const twice = yield* Effect.flip(repository.updateAll([untouched!, untouched!], pay))
     assert(SqlError.isSqlError(twice))
     assert.strictEqual(twice.reason._tag, "UniqueViolation")
     const missing = OrderId.make(yield* uuid)

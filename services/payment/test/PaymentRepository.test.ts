@@ -6,11 +6,12 @@ import * as NodeCrypto from "@effect/platform-node/NodeCrypto"
 import { Money } from "@marketplace/domain/Money"
 import { OrderId } from "@marketplace/domain/Order/Ids"
 import { PaymentId, RefundId } from "@marketplace/domain/Payment/Ids"
-import { confirm, create, seal, settle } from "@marketplace/domain/Payment/Payment"
+import { confirm, create, type Finding, seal, settle } from "@marketplace/domain/Payment/Payment"
 import { MemberId } from "@marketplace/domain/User/Ids"
 import * as Outbox from "@marketplace/events/Outbox"
 import * as Database from "@marketplace/postgres/Database"
 import { PostgresServer } from "@marketplace/postgres/PostgresServer"
+import * as Write from "@marketplace/postgres/Write"
 import * as TestDatabase from "@marketplace/testing/TestDatabase"
 import { paymentSchema } from "../src/Database.ts"
 import { type Attempts, PaymentRepository } from "../src/Payments/Repository.ts"
@@ -34,11 +35,10 @@ const active = ({ order, payments }: Attempts) => payments.find(({ id }) => id =
 /** An order with an attempt that waits for its buyer. */
 const ready = Effect.gen(function*() {
   const repository = yield* PaymentRepository
-  const sql = yield* SqlClient.SqlClient
   const [orderId, id] = [OrderId.make(yield* uuid), PaymentId.make(yield* uuid)]
   const opened = { id, orderId, memberId, amount, method: "CARD" as const, provider: "simulator" }
-  yield* sql.withTransaction(repository.update(orderId, (attempts) =>
-    Result.map(create(attempts.order, active(attempts), opened), (change) => ({ change, answer: undefined }))))
+  yield* repository.update(orderId, (attempts) =>
+    Result.map(create(attempts.order, active(attempts), opened), (change) => ({ change, answer: undefined })))
   return { orderId, payment: yield* repository.find(id) }
 })
 
@@ -48,6 +48,22 @@ const claiming = (attempts: Attempts) =>
 const confirming = Effect.fnUntraced(function*(orderId: OrderId) {
   const repository = yield* PaymentRepository
   return yield* repository.update(orderId, claiming)
+})
+
+const settling = (orderId: OrderId, finding: Finding) =>
+  PaymentRepository.use((repository) => repository.update(orderId, ({ order, payments: [payment] }) =>
+    Result.succeed({ change: settle(order, payment!, finding, RefundId.make(payment!.id)), answer: undefined })))
+
+/** READY again. */
+const neverSent = (orderId: OrderId) => settling(orderId, { _tag: "NotSent" })
+
+/** A key that goes with a change; "known" if there is one already. */
+const withKey = (sql: SqlClient.SqlClient, id: PaymentId, key: string): Write.Write<"known"> => ({
+  statements: [(when) =>
+    sql`insert into idempotency (caller, route, key, fingerprint, resource_id, holder, lease_until)
+      select 'test', 'test', ${key}, '', ${id}::uuid, ${id}::uuid, now() where ${when}`],
+  meaning: (error) => error.reason._tag === "UniqueViolation" ? "known" : error,
+  made: Effect.void
 })
 
 /** Runs `second` while `first` has done its work and not yet committed it: it has read what was before, and has to wait. */
@@ -92,17 +108,15 @@ layer(World, { excludeTestServices: true })("the repository of payments", (it) =
 
   it.effect("goes from what is known, and tells what is known then", () => Effect.gen(function*() {
     const repository = yield* PaymentRepository
-    const sql = yield* SqlClient.SqlClient
     const { payment } = yield* ready
     const known = yield* repository.attemptsOf(payment.id)
-    const { attempts } = yield* sql.withTransaction(repository.update(known, claiming))
+    const { attempts } = yield* repository.update(known, claiming)
     assert.deepStrictEqual(attempts, yield* repository.attemptsOf(payment.id))
     assert.strictEqual(active(attempts)?.status, "CONFIRMING")
   }))
 
   it.effect("looks again where what is known is outdated: the rule does not take it, or it cannot be stored", () => Effect.gen(function*() {
     const repository = yield* PaymentRepository
-    const sql = yield* SqlClient.SqlClient
     const { orderId, payment } = yield* ready
     const first = yield* repository.attemptsOf(payment.id)
     const asked: Array<string | undefined> = []
@@ -110,17 +124,42 @@ layer(World, { excludeTestServices: true })("the repository of payments", (it) =
       asked.push(active(attempts)?.status)
       return claiming(attempts)
     }
-    yield* sql.withTransaction(confirming(orderId))
-    const refused = yield* Effect.flip(sql.withTransaction(repository.update(first, noting)))
+    yield* confirming(orderId)
+    const refused = yield* Effect.flip(repository.update(first, noting))
     assert.strictEqual(refused._tag, "IllegalTransition")
     assert.deepStrictEqual(asked.splice(0), ["READY", "CONFIRMING"])
 
     const claimed = yield* repository.attemptsOf(payment.id)
-    yield* sql.withTransaction(repository.update(orderId, ({ order, payments }) =>
-      Result.succeed({ change: settle(order, payments[0]!, { _tag: "NotSent" }, RefundId.make(payment.id)), answer: undefined })))
-    const again = yield* sql.withTransaction(repository.update(claimed, noting))
+    yield* neverSent(orderId)
+    const again = yield* repository.update(claimed, noting)
     assert.strictEqual(again.answer, "CONFIRMING")
     assert.deepStrictEqual(asked, ["CONFIRMING", "READY"])
+  }))
+
+  it.effect("writes what goes with a change once, although it is stored only when it is decided again", () => Effect.gen(function*() {
+    const repository = yield* PaymentRepository
+    const sql = yield* SqlClient.SqlClient
+    const { orderId, payment } = yield* ready
+    const outdated = yield* repository.attemptsOf(payment.id)
+    yield* confirming(orderId)
+    yield* neverSent(orderId)
+    const asked: Array<string> = []
+    const key = withKey(sql, payment.id, payment.id)
+    const { attempts } = yield* repository.update(outdated, claiming, (answer) => Effect.sync(() => (asked.push(answer), key)))
+    assert.deepStrictEqual([asked, active(attempts)?.status], [["CONFIRMING", "CONFIRMING"], "CONFIRMING"])
+    assert.strictEqual((yield* sql`select from idempotency where key = ${payment.id}`).length, 1)
+  }))
+
+  it.effect("changes nothing when what goes with it fails", () => Effect.gen(function*() {
+    const repository = yield* PaymentRepository
+    const sql = yield* SqlClient.SqlClient
+    const { payment } = yield* ready
+    const before = yield* repository.attemptsOf(payment.id)
+    const key = withKey(sql, payment.id, payment.id)
+    yield* Write.run(sql, key)
+    const failure = yield* Effect.flip(repository.update(before, claiming, () => Effect.succeed(key)))
+    assert.strictEqual(failure, "known")
+    assert.deepStrictEqual(yield* repository.attemptsOf(payment.id), before)
   }))
 
   it.effect("hastens what was given up, however often, and nothing that is under way", () => Effect.gen(function*() {
@@ -134,14 +173,10 @@ layer(World, { excludeTestServices: true })("the repository of payments", (it) =
     )
     yield* repository.hasten(payment.id)
     assert.isNull(yield* due)
-    yield* sql.withTransaction(confirming(orderId))
+    yield* confirming(orderId)
     yield* repository.hasten(payment.id)
     assert.isAbove((yield* due) ?? 0, 10)
-    yield* sql.withTransaction(repository.update(orderId, ({ order, payments }) =>
-      Result.succeed({
-        change: settle(order, payments[0]!, { _tag: "Declined", reason: "no" }, RefundId.make(payment.id)),
-        answer: undefined
-      })))
+    yield* settling(orderId, { _tag: "Declined", reason: "no" })
     assert.isAbove((yield* due) ?? 0, 50)
     yield* repository.hasten(payment.id)
     assert.isAtMost((yield* due) ?? 1, 0)

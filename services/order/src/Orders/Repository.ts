@@ -44,7 +44,10 @@ export class OrderRepository extends Context.Service<OrderRepository, {
    */
   readonly update: <E, E2 = never>(from: OrderId | Stored, rule: Rule<E>, also?: With<E2>) =>
     Effect.Effect<Order, E | E2 | OrderNotFound | SqlError.SqlError>
-  /** The same for several orders, with as little work as for one. An order that is named twice fails as a unique violation. */
+  /**
+   * The same for several orders, with as little work as for one; in the caller's transaction. An order that is named twice
+   * fails as a unique violation.
+   */
   readonly updateAll: <E>(changes: ReadonlyArray<{ readonly id: OrderId; readonly origin: Origin }>, rule: Rule<E>) =>
     Effect.Effect<void, E | OrderNotFound | SqlError.SqlError>
   /** Orders that wait and whose time has come. Each is given out once per `lease`. */
