@@ -28,12 +28,20 @@ export interface Write<out E = never> {
 export const nothing: Write = { statements: [], meaning: (error) => error, made: Effect.void }
 
 /** `, name_0 as (…), name_1 as (…)`, to follow the first part of a `with`. */
-export const parts = <E>(sql: SqlClient.SqlClient, name: string, { statements }: Write<E>, when: Statement.Fragment): Statement.Fragment =>
-  sql`${statements.map((statement, n) => sql`, ${sql.literal(`${name}_${n}`)} as (${statement(when)})`).reduce((all, one) => sql`${all}${one}`, sql``)}`
+export const parts = <E>(
+  sql: SqlClient.SqlClient,
+  name: string,
+  { statements }: Write<E>,
+  when: Statement.Fragment
+): Statement.Fragment =>
+  statements.reduce<Statement.Fragment>(
+    (before, statement, n) => sql`${before}, ${sql.literal(`${name}_${n}`)} as (${statement(when)})`,
+    sql``
+  )
 
 /** Makes it by itself: one statement of its own. */
 export const run = <E>(sql: SqlClient.SqlClient, write: Write<E>): Effect.Effect<void, E | SqlError.SqlError> =>
-  write.statements.length === 0 ? Effect.void : sql`with alone as (select)${parts(sql, "part", write, sql`true`)} select`.pipe(
+  write.statements.length === 0 ? Effect.void : sql`with nobody as (select)${parts(sql, "part", write, sql`true`)} select`.pipe(
     Effect.mapError(write.meaning),
     Effect.andThen(write.made)
   )
