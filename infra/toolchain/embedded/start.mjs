@@ -11,7 +11,7 @@ const repository = join(here, "..", "..", "..")
 export const entry = "services/marketplace/src/main.ts"
 
 // Some 35 MiB of the heap live. Left alone, V8 lets it grow to a multiple of that; collecting at twice as much
-// costs no CPU that can be measured (docs/performance.md). Neither is a limit: who needs more gets it.
+// costs a few percent of CPU at most (docs/performance.md). Neither is a limit: who needs more gets it.
 const flags = ["--max-semi-space-size=8", "--heap-growing-percent=100"]
 
 // V8's flags come and go: a Node that does not know these runs without.

@@ -17,7 +17,7 @@ export class TransportUnavailable extends Schema.TaggedError<TransportUnavailabl
 export class Fenced extends Schema.TaggedError<Fenced>()("Fenced", { consumer: Schema.String }) {}
 
 /** So many events are handed over at once, at most. */
-export const handedOver = 20
+export const handedOver = 100
 
 /** An event handed to a consumer. */
 export interface Delivery {
