@@ -55,9 +55,9 @@ layer(World, { excludeTestServices: true })("a write", (it) => {
     assert.deepStrictEqual(yield* names, ["mug", "mug 1", "mug 2"])
   }))
 
-  test("of nothing asks nobody, and may be a part of any statement", Effect.fnUntraced(function*(sql) {
+  test("of nothing makes nothing, and may be a part of any statement", Effect.fnUntraced(function*(sql) {
     yield* sql`drop table thing`
-    yield* Write.run(sql, Write.nothing)
+    yield* Write.run(sql, { ...Write.nothing, made: Effect.die("something was made") })
     const [row] = yield* sql<{ n: number }>`with one as (select 1 as n)${Write.parts(sql, "with", Write.nothing, sql`true`)} select n from one`
     assert.strictEqual(row?.n, 1)
   }))

@@ -6,7 +6,10 @@ import { faults, magicOf, type Stage, strikingAt } from "./Faults/Catalog.ts"
 
 type Plan = Omit<typeof PlannedFault.Type, "applied">
 
-/** What is to go wrong, and how often it did. The faults of payments survive a restart, the switch does not. */
+/**
+ * What is to go wrong, and how often it did. The faults of payments survive a restart, the switch does not. One process per
+ * database: the switch, and which payments have faults, are known in memory.
+ */
 export class Faults extends Context.Service<Faults, {
   readonly plan: (order: PaymentId, planned: ReadonlyArray<Plan>) => Effect.Effect<typeof Script.Type>
   /** What the amount asks for, unless the payment has a script. */
